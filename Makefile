@@ -1,0 +1,44 @@
+# The few words of the house. Needed: make, and Python >= 3.11 as `python3` (or PYTHON=...). `make help` lists them.
+
+PYTHON ?= python3
+PY := .venv/bin/python
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run stop demo generate check test lock clean
+
+help:  ## this list
+	@$(PYTHON) infra/tools/words.py
+
+setup:  ## .venv, packages, the broker's jars: all inside this folder; does nothing the second time
+	@$(PYTHON) infra/tools/setup.py
+
+run: setup  ## the whole stack on its documented ports, until Ctrl-C or make stop; KAFKA_BOOTSTRAP= for a broker of one's own
+	@$(PY) -m infra.local.stack run
+
+stop: setup  ## end what make run, or make demo KEEP=1, left running
+	@$(PY) -m infra.local.stack stop
+
+demo: setup  ## a year of real flights round the loop -> var/demo/report.html; DAYS=60, KEEP=1, CALENDAR=1
+	@$(PY) -m infra.demo
+
+generate: setup  ## contracts, topic tables and settings tables from proto/, topics/ and services/
+	@$(PY) -m infra.tools.generate
+
+check: setup  ## format, lint, types, and that what is derived is fresh
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+	@$(PY) -m infra.tools.generate --check
+	@$(PY) -m infra.tools.notice --check
+
+test: setup  ## unit, contract, integration (a real Kafka from wheels), and the loop end to end on a small stream
+	@$(PY) -m pytest -m "not soak and not bench and not gpu"
+
+lock: setup  ## the locks and NOTICE anew
+	@$(PY) -m infra.tools.lock
+	@$(PYTHON) infra/tools/setup.py
+	@$(PY) -m infra.tools.notice
+
+clean:  ## caches and reports of tools; .venv, downloads and the data of make run stay
+	@$(PYTHON) infra/tools/clean.py

@@ -1,0 +1,44 @@
+"""The command line put together: global options, and the commands of each room."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated
+
+import typer
+
+from driftloop.cli import data, models, pipelines, view
+from driftloop.cli.show import Doors
+from driftloop.client import connect
+
+app = typer.Typer(
+    name="driftloop",
+    cls=Doors,
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Models on Kafka that look after themselves.",
+)
+
+
+@app.callback()
+def options(
+    ctx: typer.Context,
+    kafka: Annotated[
+        str | None,
+        typer.Option(
+            help="host:port of the broker; else the environment, else the newest stack here"
+        ),
+    ] = None,
+) -> None:
+    logging.getLogger("driftloop").addHandler(
+        logging.NullHandler()
+    )  # an error is said once, by Doors
+    ctx.obj = ctx.obj or (lambda: connect(kafka))
+
+
+pipelines.add_to(app)
+models.add_to(app)
+data.add_to(app)
+view.add_to(app)

@@ -1,0 +1,276 @@
+"""Commands about models and runs: what there is, who released it, why it did or did not retrain;
+promote and roll back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from driftloop.cli.show import Json, PipelineName, as_json, client, console, table, wall
+from driftloop.client import Refused
+from driftloop.client.status import run_row
+
+Reason = Annotated[str, typer.Option(help="kept with it, for whoever asks later")]
+METRICS = ("auc", "log_loss", "accuracy", "precision", "recall", "f1", "calibration_error")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command("models")(listed)
+    app.command()(show)
+    app.command()(runs)
+    app.command()(promote)
+    app.command()(rollback)
+    app.command("who-served")(who_served)
+    app.command()(retrain)
+    app.command()(explain)
+
+
+def listed(ctx: typer.Context, pipeline: PipelineName, as_program: Json = False) -> None:
+    """The versions of a pipeline's model."""
+    found = client(ctx).models(pipeline)
+    if as_program:
+        as_json(found)
+        return
+    table(
+        ["model", "alias", "learner", "AUC", "log-loss", "fitted on rows", "made", "released by"],
+        [
+            [
+                f"{pipeline}@{m['version']}",
+                m["aliases"],
+                (m["candidate"] or {}).get("name"),
+                _metric(m, "auc"),
+                _metric(m, "log_loss"),
+                _window(m).get("rows"),
+                wall(m["created_ms"]),
+                m["released_by"],
+            ]
+            for m in found
+        ],
+        f"models of {pipeline}",
+    )
+
+
+def show(
+    ctx: typer.Context,
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="flights@7, flights@previous, or flights for the live one"
+        ),
+    ],
+    as_program: Json = False,
+) -> None:
+    """One model: its inputs in order, metrics, window, and who released it."""
+    pipeline, version, alias = parse_model(model)
+    found = client(ctx).model(pipeline, version, alias)
+    if as_program:
+        as_json(found)
+        return
+    candidate, window = found["candidate"] or {}, _window(found)
+    table(
+        ["", ""],
+        [
+            [
+                "model",
+                f"{pipeline}@{found['version']} ({', '.join(found['aliases']) or 'no alias'})",
+            ],
+            ["digest", found["digest"]],
+            ["size", f"{found['bytes']:,} bytes"],
+            ["run", found["run_id"]],
+            [
+                "learner",
+                f"{candidate.get('name')} ({candidate.get('kind')}), seed {candidate.get('seed')}",
+            ],
+            [
+                "fitted on",
+                f"{window.get('rows', 0):,} rows, sha256 {window.get('rows_sha256', '')[:16]}",
+            ],
+            [
+                "offsets",
+                ", ".join(
+                    f"{r['topic']}[{r['partition']}] {r['start']}–{r['end']}"
+                    for r in window.get("ranges", ())
+                ),
+            ],
+            ["made", wall(found["created_ms"])],
+            ["released by", found["released_by"]],
+            *([name, _metric(found, name)] for name in METRICS if _metric(found, name) is not None),
+        ],
+    )
+    table(
+        ["", "input"], [[at, name] for at, name in enumerate(found["inputs"])], "inputs, in order"
+    )
+
+
+def runs(
+    ctx: typer.Context,
+    pipeline: PipelineName,
+    newest: Annotated[int, typer.Option(min=0, help="only so many; 0: all")] = 20,
+    as_program: Json = False,
+) -> None:
+    """The training runs, the oldest first."""
+    found = client(ctx).runs(pipeline, newest)
+    if as_program:
+        as_json(found)
+        return
+    rows = [run_row(run) for run in found]
+    table(
+        [
+            "run",
+            "opened",
+            "trigger",
+            "outcome",
+            "version",
+            "winner",
+            "gain",
+            "at least",
+            "train s",
+            "judge s",
+            "why",
+        ],
+        [
+            [
+                r["run_id"],
+                wall(r["opened_ms"]),
+                r["trigger"],
+                r["outcome"],
+                r["version"],
+                r["winner"],
+                r["gain"],
+                r["gain_low"],
+                r["train_s"],
+                r["evaluate_s"],
+                r["outcome_reason"] or r["reason"],
+            ]
+            for r in rows
+        ],
+        f"runs of {pipeline}",
+    )
+
+
+def promote(
+    ctx: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="flights@7")],
+    reason: Reason = "",
+) -> None:
+    """Make a version live."""
+    pipeline, version, _ = parse_model(model)
+    if not version:
+        raise Refused(
+            f"promote {model}: which version? `driftloop models {pipeline}` lists them; then "
+            f"{pipeline}@N"
+        )
+    released = client(ctx).promote(pipeline, version, reason)
+    typer.echo(
+        f"{pipeline}@{released['version']} is live; it was "
+        f"{pipeline}@{released['previous_version']}"
+    )
+
+
+def rollback(ctx: typer.Context, pipeline: PipelineName, reason: Reason = "") -> None:
+    """Make the previous version live again."""
+    released = client(ctx).rollback(pipeline, reason)
+    typer.echo(
+        f"{pipeline}@{released['version']} is live again; it was "
+        f"{pipeline}@{released['previous_version']}"
+    )
+
+
+def who_served(
+    ctx: typer.Context,
+    pipeline: PipelineName,
+    at: Annotated[str, typer.Option(help="wall time, ISO 8601; UTC without a zone")],
+    as_program: Json = False,
+) -> None:
+    """Which model was live at a time, and who said so."""
+    found = client(ctx).who_served(pipeline, at)
+    if as_program:
+        as_json(found)
+        return
+    released = found["released"]
+    why = f" ({released['reason']})" if released["reason"] else ""
+    typer.echo(
+        f"{pipeline}@{released['version']}, live since {wall(released['at_ms'])} UTC by "
+        f"{released['by']}, "
+        f"{released['cause']}{why}; digest {released['digest']}"
+    )
+
+
+def retrain(
+    ctx: typer.Context,
+    pipeline: PipelineName,
+    reason: Reason = "asked for by hand",
+    as_program: Json = False,
+) -> None:
+    """Ask for a retrain now."""
+    request = client(ctx).retrain(pipeline, reason)
+    if as_program:
+        as_json({"request_id": request})
+        return
+    typer.echo(f"asked: {request}; `driftloop explain {pipeline}` tells what comes of it")
+
+
+def explain(
+    ctx: typer.Context,
+    pipeline: PipelineName,
+    newest: Annotated[int, typer.Option(min=0, help="steps; 0: all")] = 40,
+    as_program: Json = False,
+) -> None:
+    """Why it did or did not retrain: evidence, decision and the gate's numbers on a timeline."""
+    found = client(ctx).explain(pipeline)
+    shown = found[-newest:] if newest else found
+    if as_program:
+        as_json(shown)
+        return
+    if not shown:
+        typer.echo(f"{pipeline}: nothing has asked for a retrain yet, and no drift was seen")
+        return
+    out = console()
+    for step in shown:
+        line = Text(f"{wall(step.at_ms)}  ", style="dim")
+        line.append(f"{step.kind:<10}", style=COLOURS.get(step.kind, ""))
+        line.append(f" {step.says}", style="default")
+        line.append(
+            f"  [{step.run_id or step.thread}]"
+            + (f" event time {step.event_time}" if step.event_time else ""),
+            style="dim",
+        )
+        out.print(line)
+        for detail in step.details:
+            out.print(Text(f"{'':<33}{detail}", style="dim"))
+
+
+COLOURS: Mapping[str, str] = {
+    "drift": "yellow",
+    "released": "green",
+    "refused": "red",
+    "suppressed": "magenta",
+    "judged": "cyan",
+}
+
+
+def parse_model(text: str) -> tuple[str, int, str]:
+    """`flights@7` → ("flights", 7, ""), `flights@previous` → ("flights", 0, "previous"), `flights`
+    → its champion.
+    """
+    pipeline, _, which = text.partition("@")
+    if not pipeline:
+        raise Refused(f"model {text!r}: wanted a pipeline and a version, as flights@7")
+    if which.isdigit():
+        return pipeline, int(which), ""
+    return pipeline, 0, which or "champion"
+
+
+def _metric(model: Mapping[str, Any], name: str) -> float | None:
+    value: float | None = (model["metrics"] or {}).get(name)
+    return value
+
+
+def _window(model: Mapping[str, Any]) -> Mapping[str, Any]:
+    window: Mapping[str, Any] = (model["candidate"] or {}).get("window") or {}
+    return window

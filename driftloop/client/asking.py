@@ -1,0 +1,102 @@
+"""Questions to the services, and wishes: models, runs, promotions, predictions, declarations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from driftloop import spec
+from driftloop.client import predicting
+from driftloop.client.addresses import person
+from driftloop.client.calls import DEADLINE_S, Calls
+from driftloop.client.plain import Instant, Plain, instant_us, plain
+from driftloop.contracts.registry_pb2 import (
+    ApplyRequest,
+    ModelRequest,
+    ModelsRequest,
+    PromoteRequest,
+    RollbackRequest,
+    RunsRequest,
+    WhoServedRequest,
+)
+from driftloop.contracts.training_pb2 import TrainRequest
+from driftloop.kit.errors import Refused
+
+
+class Asking:
+    """The half of the client that asks by gRPC."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    def apply(self, file: Path | str) -> Plain:
+        """Declare a pipeline. Refused: every mistake, a line each; then nothing has changed."""
+        path = Path(file)
+        if not path.is_file():
+            raise Refused(f"{path}: no such file")
+        text = path.read_text("utf-8")
+        check(text, str(path))
+        with self._calls.registry() as registry:
+            return plain(registry.Apply(ApplyRequest(yaml=text, by=person()), timeout=DEADLINE_S))
+
+    def models(self, pipeline: str) -> list[Plain]:
+        """Versions, the oldest first, with their metrics and aliases."""
+        with self._calls.registry() as registry:
+            reply = registry.Models(ModelsRequest(pipeline=pipeline), timeout=DEADLINE_S)
+        return [plain(model) for model in reply.models]
+
+    def model(self, pipeline: str, version: int = 0, alias: str = "champion") -> Plain:
+        """One version, by number or alias."""
+        request = ModelRequest(pipeline=pipeline, version=version, alias="" if version else alias)
+        with self._calls.registry() as registry:
+            return plain(registry.Model(request, timeout=DEADLINE_S))
+
+    def runs(self, pipeline: str, newest: int = 0) -> list[Plain]:
+        """Runs, the oldest first. `newest` 0: all."""
+        with self._calls.registry() as registry:
+            reply = registry.Runs(RunsRequest(pipeline=pipeline, newest=newest), timeout=DEADLINE_S)
+        return sorted(
+            (plain(run) for run in reply.runs), key=lambda run: run["at_ms"].get("opened", 0)
+        )
+
+    def promote(self, pipeline: str, version: int, reason: str = "") -> Plain:
+        """Make a version live."""
+        request = PromoteRequest(pipeline=pipeline, version=version, by=person(), reason=reason)
+        with self._calls.registry() as registry:
+            return plain(registry.Promote(request, timeout=DEADLINE_S))
+
+    def rollback(self, pipeline: str, reason: str = "") -> Plain:
+        """Make the previous version live again."""
+        with self._calls.registry() as registry:
+            return plain(
+                registry.Rollback(
+                    RollbackRequest(pipeline=pipeline, by=person(), reason=reason),
+                    timeout=DEADLINE_S,
+                )
+            )
+
+    def who_served(self, pipeline: str, at: Instant) -> Plain:
+        """The release that was live at a wall time, and its model."""
+        with self._calls.registry() as registry:
+            request = WhoServedRequest(pipeline=pipeline, at_ms=instant_us(at) // 1_000)
+            return plain(registry.WhoServed(request, timeout=DEADLINE_S))
+
+    def retrain(self, pipeline: str, reason: str = "") -> str:
+        """Ask for a retrain by hand; gives back the request's id, under which `explain` tells what
+        came of it.
+        """
+        with self._calls.training() as training:
+            request = TrainRequest(pipeline=pipeline, reason=reason, by=person())
+            return training.Train(request, timeout=DEADLINE_S).request_id
+
+    def predict(self, pipeline: str, row: Mapping[str, object]) -> Plain:
+        """What the live model says of a raw row now, by its features as they stand."""
+        return predicting.predict(self._calls, pipeline, row)
+
+
+def check(text: str, name: str) -> spec.Pipeline:
+    """The pipeline in `text`. Refused: every mistake, a line each."""
+    try:
+        return spec.parse(text, name)
+    except spec.Mistakes as mistakes:
+        raise Refused(str(mistakes)) from mistakes

@@ -1,0 +1,196 @@
+"""Processes, pipelines, runs and drifts as they are shown: pure, from events and plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from driftloop.client.plain import Plain, iso
+from driftloop.client.story import Step
+from driftloop.contracts.model_pb2 import ModelReleased
+from driftloop.contracts.pulse_pb2 import Pulse
+from driftloop.contracts.retrain_pb2 import DriftDetected
+from driftloop.kit.events import Event
+
+PULSES_MAX = 300  # the newest: seven processes, a pulse a second, some 40 s
+SILENT_MS = 10_000  # a process pulses every second; ten missed are no hiccup
+US = pl.Datetime("us", "UTC")
+
+
+def summary(
+    pulses: Sequence[Event[Pulse]],
+    released: Sequence[ModelReleased],
+    pipelines: Sequence[Plain],
+    now_ms: int,
+) -> Plain:
+    """`{"processes": [...], "pipelines": [...]}`."""
+    newest = {(event.message.service, event.message.replica): event.message for event in pulses}
+    live = {message.pipeline: message.version for message in released}
+    processes = [_process(newest[key], now_ms) for key in sorted(newest)]
+    return {
+        "processes": processes,
+        "pipelines": [_pipeline(each, live, processes) for each in pipelines],
+    }
+
+
+def runs_frame(runs: Sequence[Plain]) -> pl.DataFrame:
+    """A row a run: `time` is when it opened (wall time)."""
+    rows = [run_row(run) for run in runs]
+    schema: dict[str, Any] = {
+        "time": US,
+        "run_id": pl.String,
+        "trigger": pl.String,
+        "reason": pl.String,
+        "outcome": pl.String,
+        "outcome_reason": pl.String,
+        "version": pl.Int64,
+        "winner": pl.String,
+        "gain": pl.Float64,
+        "gain_low": pl.Float64,
+        "rows": pl.Int64,
+        "holdout_rows": pl.Int64,
+        "train_s": pl.Float64,
+        "evaluate_s": pl.Float64,
+        "release_s": pl.Float64,
+    }
+    frame = pl.DataFrame(
+        [{**row, "time": row["opened_ms"] * 1_000} for row in rows],
+        schema={**schema, "time": pl.Int64},
+    )
+    return frame.with_columns(pl.col("time").cast(US))
+
+
+def run_row(run: Plain) -> Plain:
+    """One run, flat: what a table shows of it. Stages are seconds of wall time; None where not
+    reached.
+    """
+    opened, trained, evaluated, finished = (
+        run[name] or {} for name in ("opened", "trained", "evaluated", "finished")
+    )
+    at = run["at_ms"]
+    won: Plain = next(
+        (v for v in evaluated.get("verdicts", ()) if v["name"] == evaluated["winner"]), {}
+    )
+    candidates = [c for c in trained.get("candidates", ()) if c["window"]]
+    return {
+        "opened_ms": at.get("opened", opened.get("at_ms", 0)),
+        "run_id": opened.get("run_id") or finished.get("run_id", ""),
+        "trigger": opened.get("trigger", ""),
+        "reason": opened.get("reason", ""),
+        "outcome": finished.get("outcome", "under way"),
+        "outcome_reason": finished.get("reason", ""),
+        "version": finished.get("version") or None,
+        "winner": evaluated.get("winner") or None,
+        "gain": won.get("gain"),
+        "gain_low": won.get("gain_low"),
+        "rows": max((c["window"]["rows"] for c in candidates), default=None),
+        "holdout_rows": (evaluated.get("holdout") or {}).get("rows"),
+        "train_s": _between(at, "opened", "trained"),
+        "evaluate_s": _between(at, "trained", "evaluated"),
+        "release_s": _between(at, "evaluated", "released"),
+    }
+
+
+def drift_frame(drifts: Sequence[Event[DriftDetected]], steps: Sequence[Step]) -> pl.DataFrame:
+    """A row a detection: `time` is the end of the newest bucket it speaks of, `outcome` what came
+    of it.
+    """
+    rows = [_drift(event, steps) for event in drifts]
+    schema: dict[str, Any] = {
+        "time": pl.Int64,
+        "from": pl.Int64,
+        "lane": pl.String,
+        "detector": pl.String,
+        "statistic": pl.String,
+        "value": pl.Float64,
+        "reference": pl.Float64,
+        "threshold": pl.Float64,
+        "score": pl.Float64,
+        "rows": pl.Int64,
+        "model_version": pl.Int64,
+        "detected": pl.Int64,
+        "outcome": pl.String,
+        "run_id": pl.String,
+    }
+    return pl.DataFrame(rows, schema=schema).with_columns(
+        pl.col("time", "from", "detected").cast(US)
+    )
+
+
+def _drift(event: Event[DriftDetected], steps: Sequence[Step]) -> Plain:
+    evidence = event.message.evidence
+    thread = next(
+        (step.thread for step in steps if step.kind == "drift" and step.at_ms == event.time_ms),
+        event.id,
+    )
+    answers = [
+        step
+        for step in steps
+        if step.thread == thread and step.kind not in ("drift", "requested", "trained", "judged")
+    ]
+    last = max(answers, key=lambda step: step.at_ms, default=None)
+    return {
+        "time": evidence.to_us,
+        "from": evidence.from_us,
+        "lane": evidence.lane,
+        "detector": evidence.detector,
+        "statistic": evidence.statistic,
+        "value": evidence.value,
+        "reference": evidence.reference,
+        "threshold": evidence.threshold,
+        "score": evidence.score,
+        "rows": evidence.rows,
+        "model_version": evidence.model_version,
+        "detected": event.time_ms * 1_000,
+        "outcome": last.says if last else "no retrain asked for",
+        "run_id": last.run_id if last else "",
+    }
+
+
+def _process(pulse: Pulse, now_ms: int) -> Plain:
+    loops = [
+        {
+            "loop": loop.loop,
+            "pipeline": loop.pipeline,
+            "state": loop.state,
+            "rows_in": loop.rows_in,
+            "rows_out": loop.rows_out,
+            "lag_records": loop.lag_records,
+            "watermark": iso(loop.watermark_us),
+            "error": loop.error,
+        }
+        for loop in pulse.loops
+    ]
+    silent = now_ms - pulse.at_ms > SILENT_MS
+    return {
+        "service": pulse.service,
+        "replica": pulse.replica,
+        "state": "silent" if silent else "running",
+        "up_s": round((pulse.at_ms - pulse.started_ms) / 1_000, 1),
+        "cpu_s": round(pulse.cpu_s, 1),
+        "rss_mb": round(pulse.rss_mb),
+        "loops": loops,
+    }
+
+
+def _pipeline(declared: Plain, live: dict[str, int], processes: Sequence[Plain]) -> Plain:
+    troubles = [
+        f"{process['service']}: {loop['error'] or loop['state']}"
+        for process in processes
+        for loop in process["loops"]
+        if loop["pipeline"] == declared["name"] and loop["state"] == "failed"
+    ]
+    version = live.get(declared["name"], 0)
+    return {
+        "name": declared["name"],
+        "declaration": declared["version"],
+        "generation": declared["generation"],
+        "model": f"{declared['name']}@{version}" if version else "none yet",
+        "trouble": troubles,
+    }
+
+
+def _between(at_ms: Plain, start: str, end: str) -> float | None:
+    return (at_ms[end] - at_ms[start]) / 1_000 if start in at_ms and end in at_ms else None

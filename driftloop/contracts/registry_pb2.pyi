@@ -1,0 +1,158 @@
+import builtins
+from driftloop.contracts import model_pb2 as _model_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ApplyRequest(_message.Message):
+    __slots__ = ("yaml", "by")
+    YAML_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    yaml: str
+    by: str
+    def __init__(self, yaml: _Optional[str] = ..., by: _Optional[str] = ...) -> None: ...
+
+class ApplyReply(_message.Message):
+    __slots__ = ("pipeline", "changed", "created_topics", "warnings")
+    PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    CREATED_TOPICS_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    pipeline: _model_pb2.PipelineDeclared
+    changed: bool
+    created_topics: _containers.RepeatedScalarFieldContainer[str]
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, pipeline: _Optional[_Union[_model_pb2.PipelineDeclared, _Mapping[str, object]]] = ..., changed: _Optional[bool] = ..., created_topics: _Optional[_Iterable[str]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class PipelinesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class PipelinesReply(_message.Message):
+    __slots__ = ("pipelines",)
+    PIPELINES_FIELD_NUMBER: _ClassVar[int]
+    pipelines: _containers.RepeatedCompositeFieldContainer[_model_pb2.PipelineDeclared]
+    def __init__(self, pipelines: _Optional[_Iterable[_Union[_model_pb2.PipelineDeclared, _Mapping[str, object]]]] = ...) -> None: ...
+
+class ModelsRequest(_message.Message):
+    __slots__ = ("pipeline",)
+    PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    pipeline: str
+    def __init__(self, pipeline: _Optional[str] = ...) -> None: ...
+
+class ModelsReply(_message.Message):
+    __slots__ = ("models",)
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    models: _containers.RepeatedCompositeFieldContainer[_model_pb2.ModelVersion]
+    def __init__(self, models: _Optional[_Iterable[_Union[_model_pb2.ModelVersion, _Mapping[str, object]]]] = ...) -> None: ...
+
+class ModelRequest(_message.Message):
+    __slots__ = ("pipeline", "version", "alias", "digest")
+    PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    ALIAS_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    pipeline: str
+    version: int
+    alias: str
+    digest: str
+    def __init__(self, pipeline: _Optional[str] = ..., version: _Optional[int] = ..., alias: _Optional[str] = ..., digest: _Optional[str] = ...) -> None: ...
+
+class Run(_message.Message):
+    __slots__ = ("opened", "trained", "evaluated", "finished", "released", "at_ms")
+    class AtMsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    OPENED_FIELD_NUMBER: _ClassVar[int]
+    TRAINED_FIELD_NUMBER: _ClassVar[int]
+    EVALUATED_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_FIELD_NUMBER: _ClassVar[int]
+    RELEASED_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    opened: _model_pb2.RunOpened
+    trained: _model_pb2.ModelTrained
+    evaluated: _model_pb2.ModelEvaluated
+    finished: _model_pb2.RunFinished
+    released: _model_pb2.ModelReleased
+    at_ms: _containers.ScalarMap[str, int]
+    def __init__(self, opened: _Optional[_Union[_model_pb2.RunOpened, _Mapping[str, object]]] = ..., trained: _Optional[_Union[_model_pb2.ModelTrained, _Mapping[str, object]]] = ..., evaluated: _Optional[_Union[_model_pb2.ModelEvaluated, _Mapping[str, object]]] = ..., finished: _Optional[_Union[_model_pb2.RunFinished, _Mapping[str, object]]] = ..., released: _Optional[_Union[_model_pb2.ModelReleased, _Mapping[str, object]]] = ..., at_ms: _Optional[_Mapping[str, int]] = ...) -> None: ...
+
+class RunsRequest(_message.Message):
+    __slots__ = ("pipeline", "newest")
+    PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    NEWEST_FIELD_NUMBER: _ClassVar[int]
+    pipeline: str
+    newest: int
+    def __init__(self, pipeline: _Optional[str] = ..., newest: _Optional[int] = ...) -> None: ...
+
+class RunsReply(_message.Message):
+    __slots__ = ("runs",)
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    runs: _containers.RepeatedCompositeFieldContainer[Run]
+    def __init__(self, runs: _Optional[_Iterable[_Union[Run, _Mapping[str, object]]]] = ...) -> None: ...
+
+class PromoteRequest(_message.Message):
+    __slots__ = ("pipeline", "version", "by", "reason")
+    PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    pipeline: str
+    version: int
+    by: str
+    reason: str
+    def __init__(self, pipeline: _Optional[str] = ..., version: _Optional[int] = ..., by: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class RollbackRequest(_message.Message):
+    __slots__ = ("pipeline", "by", "reason")
+    PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    pipeline: str
+    by: str
+    reason: str
+    def __init__(self, pipeline: _Optional[str] = ..., by: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class WhoServedRequest(_message.Message):
+    __slots__ = ("pipeline", "at_ms")
+    PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    pipeline: str
+    at_ms: int
+    def __init__(self, pipeline: _Optional[str] = ..., at_ms: _Optional[int] = ...) -> None: ...
+
+class WhoServedReply(_message.Message):
+    __slots__ = ("released", "model")
+    RELEASED_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    released: _model_pb2.ModelReleased
+    model: _model_pb2.ModelVersion
+    def __init__(self, released: _Optional[_Union[_model_pb2.ModelReleased, _Mapping[str, object]]] = ..., model: _Optional[_Union[_model_pb2.ModelVersion, _Mapping[str, object]]] = ...) -> None: ...
+
+class ArtifactChunk(_message.Message):
+    __slots__ = ("digest", "pipeline", "run_id", "bytes", "data")
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    pipeline: str
+    run_id: str
+    bytes: int
+    data: builtins.bytes
+    def __init__(self, digest: _Optional[str] = ..., pipeline: _Optional[str] = ..., run_id: _Optional[str] = ..., bytes: _Optional[int] = ..., data: _Optional[builtins.bytes] = ...) -> None: ...
+
+class ArtifactRequest(_message.Message):
+    __slots__ = ("digest",)
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    def __init__(self, digest: _Optional[str] = ...) -> None: ...

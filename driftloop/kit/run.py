@@ -1,0 +1,317 @@
+"""A process's life: settings, logs, ports, loops, signals, drain, exit status. The same for all
+services.
+
+Exit status: 0 after SIGTERM or SIGINT, 2 for what the user must mend (a setting, a port in use), 70
+for a bug of ours. A broker that doesn't answer is neither: one line says so, and everything goes on
+trying.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import secrets
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import grpc
+
+from driftloop.kit import config as settings
+from driftloop.kit import log, rpc
+from driftloop.kit.broker import Broker, Record
+from driftloop.kit.child import Children
+from driftloop.kit.clock import Clock, SystemClock
+from driftloop.kit.config import Common
+from driftloop.kit.errors import Refused, Unavailable
+from driftloop.kit.follow import Follower
+from driftloop.kit.health import WHOLE, Health
+from driftloop.kit.loop import LoopSpec
+from driftloop.kit.loops import Loops
+from driftloop.kit.metrics import Metrics
+from driftloop.kit.topic import M, Topic
+
+C = TypeVar("C")
+OK, WRONG_SETTINGS, BUG = 0, 2, 70
+DRAIN_SECONDS_MAX = 5.0  # then the process ends as it is; what was not committed comes again
+TICK_S = 0.2  # how soon a signal, a crash or the parent's end is seen
+BROKER_WARN_S = 10.0
+BROKER_WAIT_S = (0.5, 5.0)
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """What a service is made of. `start` is called once the ports are open, and again while it
+    raises Unavailable."""
+
+    servicers: Sequence[Callable[[grpc.Server], None]] = ()
+    start: Callable[[], None] | None = None
+    stop: Callable[[], None] | None = None
+    loops: Sequence[LoopSpec] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """What a service's `build` is given. `stopping` is set when the process drains."""
+
+    service: str
+    replica: str  # unique among the processes that live now
+    slot: str  # stable over restarts where the supervisor gives one, else of this start
+    broker: Broker
+    clock: Clock
+    metrics: Metrics
+    common: Common
+    loops: Loops
+    data: Path  # this service's own folder for caches
+    stopping: threading.Event
+    _closing: list[Callable[[], None]] = field(default_factory=list)
+
+    def transactional_id(self, loop: str, pipeline: str) -> str:
+        """`<service>-<loop>-<p>.<g>-<slot>`; `pipeline` is that `<p>.<g>`."""
+        return f"{self.service}-{loop}-{pipeline}-{self.slot}"
+
+    def children(self, preload: Sequence[str] = ()) -> Children:
+        """Starts long work; ended with the process."""
+        children = Children(preload)
+        self._closing.append(children.close)
+        return children
+
+    def follow(
+        self, topic: Topic[M], on_message: Callable[[str | None, M | None, Record], None]
+    ) -> Follower[M]:
+        """Read a one-partition topic from its start, for ever, in a thread. What `on_message`
+        raises ends the process."""
+        follower = Follower(self.broker, topic, on_message)
+        self._closing.append(follower.stop)
+        return follower
+
+    def background(self, name: str, work: Callable[[threading.Event], None]) -> None:
+        """Run `work(stopping)` in a thread; it returns when `stopping` is set, and what it raises
+        ends the process."""
+        threading.Thread(target=work, args=(self.stopping,), name=name, daemon=True).start()
+
+    def channel(self, address: str) -> grpc.Channel:
+        """To another service, by TLS where the settings say so."""
+        return rpc.channel(address, self.common.tls)
+
+    def close(self) -> None:
+        """End what was begun here, newest first."""
+        while self._closing:
+            self._closing.pop()()
+
+
+def run(
+    service: str,
+    config: type[C],
+    build: Callable[[C, Kit], App],
+    *,
+    ports: tuple[int, int] = (0, 0),
+    beside: Sequence[Callable[[Kit, threading.Event], None]] = (),
+    environ: Mapping[str, str] | None = None,
+    broker: Callable[[Common], Broker] | None = None,
+) -> int:
+    """Live until a signal; gives back the exit status.
+
+    `ports`: (gRPC, metrics) where the environment names none. `beside`: work that runs in a thread
+    of its own.
+    """
+    environ = os.environ if environ is None else environ
+    try:
+        common, own = settings.read_all(config, service.upper(), environ)
+        process = _Process(service, common, broker or _kafka, ports)
+        for name in settings.unknown(config, service.upper(), environ):
+            process.log.warning("%s: %s has no such setting", name, service)
+        return process.live(own, build, beside)
+    except Refused as error:
+        sys.stderr.write("".join(f"{service}: {line}\n" for line in str(error).splitlines()))
+        return WRONG_SETTINGS
+
+
+class _Process:
+    """From settings to exit status."""
+
+    def __init__(
+        self,
+        service: str,
+        common: Common,
+        broker: Callable[[Common], Broker],
+        ports: tuple[int, int],
+    ) -> None:
+        self.service, self.common = service, common
+        start_id = secrets.token_hex(4)
+        replica = f"{service}-{common.driftloop_slot or start_id}"
+        log.setup(service, replica, common.driftloop_log)
+        self.log = log.logger("kit.run")
+        self.stopping, self.signalled, self.status = threading.Event(), "", OK
+        self.health, self.metrics, clock = Health(), Metrics(), SystemClock()
+        self.ports = [
+            default if port < 0 else port
+            for port, default in zip((common.grpc_port, common.metrics_port), ports, strict=True)
+        ]
+        self.broker = broker(common)
+        self.loops = Loops(self.broker, clock, self.metrics)
+        self.kit = Kit(
+            service,
+            replica,
+            common.driftloop_slot or start_id,
+            self.broker,
+            clock,
+            self.metrics,
+            common,
+            self.loops,
+            _folder(common.driftloop_data / service),
+            self.stopping,
+        )
+        self.metrics.build_info.labels(service, replica).set(1)
+
+    def live(
+        self,
+        config: Any,
+        build: Callable[[Any, Kit], App],
+        beside: Sequence[Callable[[Kit, threading.Event], None]],
+    ) -> int:
+        self._heed_signals()
+        threading.excepthook = self._on_thread_end
+        app = build(config, self.kit)
+        host = self.common.driftloop_host
+        server = rpc.serve([self.health.add, *app.servicers], host, self.ports[0], self.common.tls)
+        try:
+            metrics = self.metrics.serve(host, self.ports[1])
+            self.kit.background("broker-watch", self._watch_broker)
+            for work in beside:
+                self.kit.background(work.__name__, partial(work, self.kit))
+            self._start(app)
+            self.log.info(
+                "started",
+                extra={
+                    "fields": {
+                        "grpc": f"{host}:{server.port}",
+                        "metrics": f"{host}:{metrics.port}",
+                        "pid": os.getpid(),
+                    }
+                },
+            )
+            self._wait()
+        finally:
+            self._drain(app, server)
+        return self.status
+
+    def _on_thread_end(self, args: threading.ExceptHookArgs) -> None:
+        """What a thread lets out is our bug, whichever thread: log it, drain, exit 70."""
+        if args.exc_value is None:
+            return
+        name = args.thread.name if args.thread else "a thread"
+        self.log.critical("%s crashed: %s", name, args.exc_value, exc_info=args.exc_value)
+        self.status = BUG
+        self.stopping.set()
+
+    def _heed_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        if self.common.driftloop_parent and sys.platform == "linux":
+            # Sent when the parent's starting thread ends, which needn't be the parent's end:
+            # SIGUSR2 makes us look.
+            signal.signal(signal.SIGUSR2, lambda number, frame: None)
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGUSR2)
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self.signalled = signal.Signals(
+            number
+        ).name  # a flag alone: Event.set() here could meet its own lock
+
+    def _orphaned(self) -> bool:
+        return self.common.driftloop_parent not in (0, os.getppid())
+
+    def _ended(self) -> bool:
+        if self._orphaned() and not self.signalled:
+            self.signalled = "the end of the parent"
+        return bool(self.signalled) or self.stopping.is_set()
+
+    def _start(self, app: App) -> None:
+        """Until it succeeds; the broker watch says why not."""
+        wait_s, longest_s = BROKER_WAIT_S
+        while not self._ended():
+            try:
+                if app.start is not None:
+                    app.start()
+                break
+            except Unavailable as error:
+                self.log.info("start waits: %s", error)
+                self.stopping.wait(wait_s)
+                wait_s = min(longest_s, wait_s * 2)
+        for spec in app.loops:
+            self.loops.start(spec)
+        self.health.set(WHOLE, serving=True)
+
+    def _wait(self) -> None:
+        while not self._ended():
+            self.health.set_all(
+                {state.name: state.state == "running" for state in self.loops.states()}
+            )
+            self.stopping.wait(TICK_S)
+
+    def _drain(self, app: App, server: rpc.Server) -> None:
+        """Calls, loops, the service's own, then what they used; a watchdog ends what hangs."""
+        self.log.info("draining", extra={"fields": {"why": self.signalled or "crash"}})
+        watchdog = threading.Timer(DRAIN_SECONDS_MAX, self._give_up)
+        watchdog.daemon = True
+        watchdog.start()
+        self.stopping.set()
+        self.health.end()
+        server.stop()
+        self.loops.stop_all()
+        if app.stop is not None:
+            app.stop()
+        self.kit.close()
+        self.broker.close()
+        self.log.info("ended", extra={"fields": {"status": self.status}})
+
+    def _give_up(self) -> None:
+        self.log.error("not drained in %g s, ends as it is", DRAIN_SECONDS_MAX)
+        logging.shutdown()
+        os._exit(self.status)
+
+    def _watch_broker(self, stop: threading.Event) -> None:
+        """Say in one line that the broker is away, at most every 10 s, and that it is back."""
+        away, said_s, wait_s = True, -BROKER_WARN_S, BROKER_WAIT_S[0]
+        while not stop.is_set():
+            try:
+                self.broker.topics()
+                if away:
+                    self.log.info(
+                        "the broker answers",
+                        extra={"fields": {"broker": self.common.kafka_bootstrap}},
+                    )
+                away, wait_s = False, BROKER_WARN_S
+            except Unavailable as error:
+                away, wait_s = True, min(BROKER_WAIT_S[1], wait_s * 2)
+                if self.kit.clock.seconds() - said_s >= BROKER_WARN_S:
+                    said_s = self.kit.clock.seconds()
+                    self.log.warning(
+                        "no Kafka broker answers at %s: `make run` starts one, "
+                        "KAFKA_BOOTSTRAP names another (%s)",
+                        self.common.kafka_bootstrap,
+                        error,
+                    )
+            stop.wait(wait_s)
+
+
+def _kafka(common: Common) -> Broker:
+    from driftloop.kit.kafka import KafkaBroker  # librdkafka only where there is a real broker
+
+    return KafkaBroker(common.kafka, common.driftloop_namespace)
+
+
+def _folder(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"folder {path}: {error.strerror}; DRIFTLOOP_DATA names another") from error
+    return path

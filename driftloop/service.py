@@ -1,0 +1,162 @@
+"""Where kit and contracts meet: the `main` of every service, its pulse, and how it learns which
+pipelines there are.
+
+The kit knows no topic; services know the contracts. What all of them need of both stands here,
+once.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NoReturn, TypeVar
+
+from driftloop import spec
+from driftloop.contracts import topics
+from driftloop.contracts.model_pb2 import PipelineDeclared
+from driftloop.contracts.pulse_pb2 import LoopPulse, Pulse
+from driftloop.kit.broker import Record
+from driftloop.kit.errors import Unavailable
+from driftloop.kit.events import event
+from driftloop.kit.follow import Follower
+from driftloop.kit.health import usage
+from driftloop.kit.log import logger
+from driftloop.kit.loop import LoopState
+from driftloop.kit.run import App, Kit, run
+from driftloop.kit.topic import Emit
+
+C = TypeVar("C")
+log = logger("service")
+
+PORTS: Mapping[str, int] = {
+    "registry": 17101,
+    "features": 17102,
+    "serving": 17103,
+    "training": 17104,
+    "evaluation": 17105,
+    "ingestion": 17106,
+    "monitor": 17107,
+}
+METRICS_PORT_ABOVE = 100  # /metrics of each is at its gRPC port + 100
+PULSE_S = 1.0
+LOST_WARN_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A pipeline as it is declared now; `version` rises with each accepted change of its file."""
+
+    name: str
+    version: int
+    generation: int
+    pipeline: spec.Pipeline
+    digest: str
+
+
+def main(name: str, config: type[C], build: Callable[[C, Kit], App]) -> NoReturn:
+    """Run service `name` until a signal, and exit with its status."""
+    port = PORTS.get(name, -METRICS_PORT_ABOVE)
+    sys.exit(
+        run(
+            name,
+            config,
+            build,
+            ports=(max(0, port), port + METRICS_PORT_ABOVE),
+            beside=(send_pulses,),
+        )
+    )
+
+
+def follow_pipelines(
+    kit: Kit, on_pipeline: Callable[[Declared], None], on_removed: Callable[[str], None]
+) -> Follower[PipelineDeclared]:
+    """Tell of every declared pipeline, then of each change, from one thread of its own; waits while
+    the topic isn't there.
+
+    A declaration that this build can't read is logged and passed over: the registry of a newer
+    build has accepted it.
+    """
+
+    def heard(key: str | None, message: PipelineDeclared | None, record: Record) -> None:
+        if message is None:
+            on_removed(key or "")
+            return
+        declared = _declared(message)
+        if declared is not None:
+            on_pipeline(declared)
+
+    return kit.follow(topics.PIPELINES.topic(), heard)
+
+
+def send_pulses(kit: Kit, stop: threading.Event) -> None:
+    """A pulse a second until `stop`. Those that the broker doesn't take are lost, counted and,
+    every 10 s, said."""
+    started_ms, said_s = kit.clock.ms(), kit.clock.seconds()
+    while not stop.is_set():
+        try:
+            kit.broker.append([pulse_emit(kit, started_ms)])
+        except Unavailable as error:
+            kit.metrics.pulses_lost.inc()
+            if kit.clock.seconds() - said_s >= LOST_WARN_S:
+                said_s = kit.clock.seconds()
+                log.warning("pulses are lost: %s", error)
+        kit.clock.sleep(PULSE_S, stop)
+
+
+def pulse_emit(kit: Kit, started_ms: int) -> Emit:
+    """How this process is now, for the live view."""
+    used, now_ms = usage(), kit.clock.ms()
+    loops = [
+        _loop_pulse(state, kit.metrics.answering(state.pipeline)) for state in kit.loops.states()
+    ]
+    pulse = Pulse(
+        service=kit.service,
+        replica=kit.replica,
+        at_ms=now_ms,
+        started_ms=started_ms,
+        cpu_s=used.cpu_s,
+        rss_mb=used.rss_mb,
+        loops=loops,
+    )
+    return event(
+        topics.PULSE.topic(),
+        pulse,
+        id=f"{kit.replica}-{now_ms}",
+        source=f"/driftloop/{kit.service}",
+        time_ms=now_ms,
+        key=kit.replica,
+    )
+
+
+def _loop_pulse(state: LoopState, version: int) -> LoopPulse:
+    return LoopPulse(
+        loop=state.name,
+        pipeline=state.pipeline,
+        rows_in=state.rows_in,
+        rows_out=state.rows_out,
+        commits=state.commits,
+        aborts=state.aborts,
+        lag_records=state.lag,
+        watermark_us=state.watermark_us,
+        model_version=version,
+        state=state.state,
+        error=state.error,
+        latency_ms=list(state.latency),
+        counts=dict(state.counts),
+    )
+
+
+def _declared(message: PipelineDeclared) -> Declared | None:
+    try:
+        pipeline = spec.parse(message.yaml, f"{message.name}.yaml")
+    except spec.Mistakes as error:
+        log.error(
+            "pipeline %s version %d can't be read by this build: %s",
+            message.name,
+            message.version,
+            error,
+        )
+        return None
+    return Declared(message.name, message.version, message.generation, pipeline, message.digest)

@@ -1,0 +1,289 @@
+"""The pipeline file as frozen values: what stands in it, with the defaults of what does not.
+
+Durations are int microseconds. Words of the file that Python keeps for itself have other names here: `from` is `from_`,
+`schema` is `fields`, `role` is `roles`. What the parts mean together is checked in `meaning`, and `parse` does both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from driftloop.spec.scalars import (
+    Duration,
+    DurationOrZero,
+    FieldType,
+    LearnerWindow,
+    OneOrMore,
+    Scalar,
+    arrow_of,
+    duration_us,
+)
+
+Role = Literal["predict", "update", "label"]
+ROLE_BITS: Mapping[str, int] = {"predict": 1, "update": 2, "label": 4}
+Aggregate = Literal["count", "sum", "mean", "share", "last", "age", "open"]
+Number = Annotated[float, Field(strict=False, allow_inf_nan=False)]
+Name = Annotated[str, Field(min_length=1, max_length=60)]
+Text = Annotated[str, Field(max_length=1_000)]
+
+# The columns of `records` that come before the fields; `_` keeps them apart from any field.
+HEAD_COLUMNS: Mapping[str, str] = {
+    "_source": "int16", "_roles": "uint8", "_id": "string", "_joins": "string", "_time": "int64",
+    "_source_ms": "int64", "_sequence": "uint64", "_late": "bool"}
+
+
+class Strict(BaseModel):
+    """Frozen, of exactly these keys and types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Rule(Strict):
+    """`that` is an expression over the row; where it is false the row is a dead letter, `rule:<name>`.
+
+    A row that lacks a field which `that` needs is not judged by it.
+    """
+
+    name: Name
+    that: Text
+
+
+class Source(Strict):
+    """A topic of the user's, and what its rows are for."""
+
+    topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+    roles: Annotated[tuple[Role, ...], OneOrMore, Field(alias="role", min_length=1, strict=False)]
+    format: Literal["json"] = "json"
+    fields: dict[str, FieldType] = Field(alias="schema", min_length=1)
+    id: Annotated[tuple[str, ...], Field(strict=False)] = ()  # none: topic, partition and offset
+    time: str
+    joins: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    from_: Literal["earliest", "latest"] = Field("earliest", alias="from")
+    lateness: DurationOrZero = duration_us("1h")
+    late: Literal["keep", "drop", "dead"] = "keep"
+    dedup_window: DurationOrZero = duration_us("2d")
+    rules: Annotated[tuple[Rule, ...], Field(strict=False)] = ()
+
+    def role_bits(self) -> int:
+        """1 predict, 2 update, 4 label."""
+        return sum(ROLE_BITS[role] for role in set(self.roles))
+
+
+class FieldFeature(Strict):
+    """The row's own field: a number (NaN where missing), or with `encode: ordinal` a string's code (-1 where missing)."""
+
+    name: Name
+    field: str
+    encode: Literal["none", "ordinal"] = "none"
+    hidden: bool = False
+
+
+class ExprFeature(Strict):
+    """An expression over the row's fields, `time` and the features that stand above."""
+
+    name: Name
+    expr: Text
+    hidden: bool = False
+
+
+class Shrink(Strict):
+    """(sum + rows · prior) / (count + rows): few rows say little."""
+
+    rows: Annotated[float, Field(gt=0, strict=False)]
+    prior: Number
+
+
+class Closes(Strict):
+    """A row of `source` closes the row that it joins."""
+
+    source: str
+
+
+class WindowFeature(Strict):
+    """Something about earlier rows of `from_` with the same entity: [t − window, t), never the row itself."""
+
+    name: Name
+    from_: str = Field(alias="from")
+    by: str
+    agg: Aggregate
+    window: Duration | None = None  # all but last and age
+    max_age: Duration | None = None  # last and age: older is missing
+    value: Text | None = None  # sum, mean, last: an expression over the rows of `from_`
+    where: Text | None = None  # share: what is counted over all; else which rows count at all
+    default: Number | None = None  # instead of missing
+    shrink: Shrink | None = None  # mean, share
+    closes: Closes | None = None  # open
+    hidden: bool = False
+
+
+def _feature_kind(value: Any) -> str | None:
+    keys = value if isinstance(value, dict) else vars(value) if isinstance(value, Strict) else ()
+    return next((kind for kind in ("field", "expr") if kind in keys), "window")
+
+
+Feature = Annotated[
+    Annotated[FieldFeature, Tag("field")] | Annotated[ExprFeature, Tag("expr")] | Annotated[WindowFeature, Tag("window")],
+    Discriminator(_feature_kind)]
+
+
+class Target(Strict):
+    """What is to be foretold: of a row of `from_`, joined to the row that it is the truth of.
+
+    binary: `positive` is the condition for 1. regression: `value`. multiclass: `value` is one of `classes`.
+    """
+
+    name: Name
+    from_: str = Field(alias="from")
+    kind: Literal["binary", "multiclass", "regression"] = "binary"
+    positive: Text | None = None
+    value: Text | None = None
+    classes: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    horizon: Duration
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+
+
+class Learner(Strict):
+    """A candidate of every retrain."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,40}$")]
+    kind: Literal["lightgbm", "river"]
+    estimator: str | None = None
+    params: dict[str, Scalar] = Field(default_factory=dict)
+    window: LearnerWindow = "all"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
+
+    @property
+    def newest_us(self) -> int | None:
+        """How far back it looks; None: at everything."""
+        return None if self.window == "all" else duration_us(self.window.removeprefix("newest "))
+
+
+class Holdout(Strict):
+    """The newest labelled rows that no candidate sees."""
+
+    rows: Annotated[int, Field(ge=100, le=1_000_000)] = 5_000
+    share_max: Annotated[float, Field(gt=0, le=0.5)] = 0.1
+
+
+class Evaluation(Strict):
+    """How a candidate is judged."""
+
+    metric: Literal["log_loss", "squared_error"] = "log_loss"
+    holdout: Holdout = Field(default_factory=Holdout)
+    rule: Literal["paired_bootstrap"] = "paired_bootstrap"
+    confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
+
+
+class Release(Strict):
+    """Who says yes, and whether the first release goes on being scored beside the live one."""
+
+    mode: Literal["auto", "approve"] = "auto"
+    baseline: Literal["first", "none"] = "first"
+
+
+class DetectorSpec(Strict):
+    """A detector of river, by name, over closed buckets of one lane."""
+
+    kind: Literal["PageHinkley", "ADWIN"] = "PageHinkley"
+    lane: Literal["realised"] = "realised"
+    on: Literal["log_loss", "squared_error"] = "log_loss"
+    params: dict[str, Scalar] = Field(default_factory=dict)
+
+
+class Psi(Strict):
+    """Population stability of each feature, for reading."""
+
+    buckets: Annotated[int, Field(ge=2, le=10)] = 10
+
+
+class Monitor(Strict):
+    """Event-time buckets: how long, and how much later they close."""
+
+    bucket: Duration = duration_us("6h")
+    slack: Duration = duration_us("8h")
+    detectors: Annotated[tuple[DetectorSpec, ...], Field(min_length=1, max_length=8, strict=False)] = (DetectorSpec(),)
+    psi: Psi = Field(default_factory=Psi)
+
+
+class Retrain(Strict):
+    """When to train: the first time after `first` of event time, then as `on` says."""
+
+    first: Duration = duration_us("28d")
+    rows_min: Annotated[int, Field(ge=100)] = 2_000
+    on: Annotated[tuple[Literal["drift", "schedule", "volume", "manual"], ...], Field(strict=False)] = ("drift", "manual")
+    every: Duration | None = None
+    volume: Annotated[int, Field(ge=100)] | None = None
+    cooldown: Duration = duration_us("1d")
+    deadline: Duration = duration_us("15m")
+
+
+class Pipeline(Strict):
+    """One pipeline file."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
+    version: Annotated[int, Field(ge=1)] | None = None
+    owner: Text = ""
+    description: Text = ""
+    partitions: Annotated[int, Field(ge=1, le=64)] = 1
+    sources: Annotated[tuple[Source, ...], Field(min_length=1, max_length=64, strict=False)]
+    entities: dict[str, Annotated[tuple[str, ...], OneOrMore, Field(min_length=1, max_length=8, strict=False)]] = Field(
+        default_factory=dict)
+    features: Annotated[tuple[Feature, ...], Field(min_length=1, max_length=2_000, strict=False)]
+    target: Target
+    learners: Annotated[tuple[Learner, ...], Field(min_length=1, max_length=32, strict=False)]
+    evaluation: Evaluation = Field(default_factory=Evaluation)
+    release: Release = Field(default_factory=Release)
+    monitor: Monitor = Field(default_factory=Monitor)
+    retrain: Retrain = Field(default_factory=Retrain)
+
+    @property
+    def predict(self) -> Source:
+        """The one source whose rows are scored."""
+        return next(source for source in self.sources if "predict" in source.roles)
+
+    def source(self, topic: str) -> Source:
+        """The source of that topic. KeyError: there is none."""
+        for source in self.sources:
+            if source.topic == topic:
+                return source
+        raise KeyError(topic)
+
+    def feature_names(self) -> list[str]:
+        """The vector's columns, in order: all features that are not hidden."""
+        return [feature.name for feature in self.features if not feature.hidden]
+
+    def field_types(self) -> dict[str, str]:
+        """Every distinct field of all sources, in order of appearance; `?` where any source may lack it."""
+        types: dict[str, str] = {}
+        for source in self.sources:
+            for name, kind in source.fields.items():
+                known = types.get(name, kind)
+                types[name] = known if known.endswith("?") or not kind.endswith("?") else kind
+        return types
+
+    def record_columns(self) -> dict[str, str]:
+        """The Arrow types of `records` envelopes, in order. A field named `time` is the event time, `_time`."""
+        fields = {name: arrow_of(kind) for name, kind in self.field_types().items() if name != "time"}
+        return {**HEAD_COLUMNS, **fields}
+
+    def digest(self) -> str:
+        """sha256 of the whole declaration, hex; how the file is spelt and commented does not count."""
+        return _sha256(self.model_dump(mode="json", by_alias=True))
+
+    def generation_digest(self) -> str:
+        """sha256 of what a generation fixes: sources, entities, features, target (its threshold apart), partitions."""
+        whole = self.model_dump(mode="json", by_alias=True)
+        parts = {key: whole[key] for key in ("sources", "entities", "features", "target", "partitions")}
+        parts["target"] = {key: value for key, value in parts["target"].items() if key != "threshold"}
+        return _sha256(parts)
+
+
+def _sha256(value: object) -> str:
+    # Keys stay in the model's order; within `schema` the file's order counts, since fields are columns.
+    text = json.dumps(value, sort_keys=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,99 @@
+"""The small values of a pipeline file: durations (int microseconds), field types, names, windows of learners."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+UNITS_US = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000,
+            "w": 604_800_000_000}
+DURATION_US_MAX = 3_650 * UNITS_US["d"]  # ten years: more is a slip of the unit
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(us|ms|s|m|h|d|w)")
+FIELD_TYPES = ("string", "float", "int", "bool", "time", "time[s]", "time[ms]", "time[us]")
+ARROW_TYPES = {"string": "string", "float": "float64", "int": "int64", "bool": "bool", "time": "int64"}
+
+
+def wrong(found: object, wanted: str) -> PydanticCustomError:
+    """The error of a validator, in the two halves that a Mistake has."""
+    return PydanticCustomError("spec", "{found}, wanted {wanted}", {"found": repr(found), "wanted": wanted})
+
+
+def duration_us(value: object) -> int:
+    """`"48h"` → microseconds. Raises PydanticCustomError."""
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise wrong(value, "a duration with its unit (us, ms, s, m, h, d, w), as in 48h")
+    us = round(float(match[1]) * UNITS_US[match[2]])
+    if not 0 < us <= DURATION_US_MAX:
+        raise wrong(value, "a duration above 0 and at most 3650d")
+    return us
+
+
+def duration_or_zero_us(value: object) -> int:
+    """As `duration_us`, and `0` too: no lateness is a choice."""
+    return 0 if value == 0 and not isinstance(value, bool) else duration_us(value)
+
+
+def duration_text(us: int) -> str:
+    """The shortest way to write it: 172800000000 → `2d`."""
+    for unit, size in reversed(UNITS_US.items()):
+        if us and us % size == 0:
+            return f"{us // size}{unit}"
+    return "0"
+
+
+_DURATION_SCHEMA = {"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["48h"]}
+Duration = Annotated[int, BeforeValidator(duration_us), PlainSerializer(duration_text, when_used="json"),
+                     WithJsonSchema(_DURATION_SCHEMA)]
+DurationOrZero = Annotated[int, BeforeValidator(duration_or_zero_us), PlainSerializer(duration_text, when_used="json"),
+                           WithJsonSchema({"anyOf": [_DURATION_SCHEMA, {"const": 0}]})]
+
+
+def _field_type(value: object) -> str:
+    if not isinstance(value, str) or value.removesuffix("?") not in FIELD_TYPES:
+        raise wrong(value, f"one of {', '.join(FIELD_TYPES)}; with ? where it may be missing or null")
+    return value
+
+
+FieldType = Annotated[str, BeforeValidator(_field_type), WithJsonSchema(
+    {"enum": [name + mark for name in FIELD_TYPES for mark in ("", "?")]})]
+
+
+def kind_of(field_type: str) -> str:
+    """`time[ms]?` → `time`: what two fields of one name must share."""
+    return field_type.removesuffix("?").split("[")[0]
+
+
+def arrow_of(field_type: str) -> str:
+    """The Arrow type of a field's column."""
+    return ARROW_TYPES[kind_of(field_type)]
+
+
+def _scalar(value: object) -> object:
+    if value is not None and not isinstance(value, bool | int | float | str):
+        raise wrong(value, "a number, a string, true, false or null")
+    return value
+
+
+Scalar = Annotated[Any, BeforeValidator(_scalar), WithJsonSchema({"type": ["number", "string", "boolean", "null"]})]
+
+
+def _one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+OneOrMore = BeforeValidator(_one_or_more)  # `role: predict` says the same as `role: [predict]`
+
+
+def _learner_window(value: object) -> str:
+    text = value if isinstance(value, str) else ""
+    if text != "all" and not (text.startswith("newest ") and _DURATION.fullmatch(text.removeprefix("newest "))):
+        raise wrong(value, "`all` or `newest <duration>`, as in newest 56d")
+    return text
+
+
+LearnerWindow = Annotated[str, BeforeValidator(_learner_window), WithJsonSchema(
+    {"type": "string", "pattern": f"^(all|newest {_DURATION.pattern})$"})]

@@ -1,0 +1,266 @@
+"""The whole product on this machine: broker, registry, the other services, the live view; up, down,
+and where it is.
+
+    python -m infra.local.stack run      on the fixed ports, until Ctrl-C or `make stop`; data stays
+    in var/kafka
+    python -m infra.local.stack stop     ends every stack of this clone, demos left up by KEEP=1
+    included
+
+A broker of one's own is used where KAFKA_BOOTSTRAP is set (and KAFKA_… for its TLS and SASL).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Literal, Self
+
+import psutil
+
+from driftloop.kit.errors import DriftloopError, Refused
+from infra.local import layout, places, ports
+from infra.local.kafka import Kafka
+from infra.local.say import say
+from infra.local.supervisor import Service, Supervisor
+from infra.local.usage import Usage
+
+STOP_S = 40.0  # for `stop`: a drain, the broker's end, and something over on a busy machine
+
+
+class Stack:
+    """A stack whose files lie in `folder` (logs in `log/`, `stack.json`). `kafka_folder`: where an
+    own broker keeps data.
+
+    `environ` is what the services start from: os.environ at the door, so that every setting can be
+    given there.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        ports: Literal["fixed", "free"] = "free",
+        kafka_folder: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+        say: Callable[[str], None] = say,
+    ) -> None:
+        self.folder = folder.resolve()
+        self.layout = layout.fixed() if ports == "fixed" else layout.free()
+        self._fixed = ports == "fixed"
+        self._kafka_folder = kafka_folder or self.folder / "kafka"
+        self._base = dict(os.environ if environ is None else environ)
+        self._say = say
+        self._own: Kafka | None = None
+        self._supervisor: Supervisor | None = None
+        self.environ: dict[str, str] = {}
+
+    def up(self) -> Self:
+        """Start all, wait until all are ready. Refused, Unavailable: in words; then nothing of it
+        is left running.
+        """
+        _refuse_a_second(self.folder)
+        self._check_ports()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._start()
+        except BaseException:
+            self.down()
+            raise
+        return self
+
+    def down(self) -> None:
+        """Stop in reverse order. Twice is once."""
+        if self._supervisor is not None:
+            self._supervisor.stop()
+        if self._own is not None:
+            self._own.stop()
+            self._own = None
+        self._file.unlink(missing_ok=True)
+
+    @property
+    def bootstrap(self) -> str:
+        """Where the broker answers."""
+        return self.environ["KAFKA_BOOTSTRAP"]
+
+    @property
+    def kafka(self) -> Mapping[str, str]:
+        """The broker's settings as librdkafka names them."""
+        names = [name for name in self.environ if name.startswith("KAFKA_")]
+        renamed = {name: name.removeprefix("KAFKA_").lower().replace("_", ".") for name in names}
+        renamed["KAFKA_BOOTSTRAP"] = "bootstrap.servers"
+        return {renamed[name]: self.environ[name] for name in names}
+
+    def usage(self) -> Mapping[str, Usage]:
+        """Process → CPU seconds and peak memory so far; also after `down`."""
+        return {} if self._supervisor is None else self._supervisor.usage()
+
+    def restarts(self) -> Mapping[str, int]:
+        """Service → how often it ended unasked and was started again."""
+        states = {} if self._supervisor is None else self._supervisor.states()
+        return {name: state.restarts for name, state in states.items()}
+
+    def pids(self) -> Mapping[str, int]:
+        """Service → process id, as of now."""
+        states = {} if self._supervisor is None else self._supervisor.states()
+        return {name: state.process.pid for name, state in states.items()}
+
+    def kill(self, name: str) -> None:
+        """SIGKILL, as a crash would end it; it is started again like after any other end."""
+        os.kill(self.pids()[name], signal.SIGKILL)
+
+    def __enter__(self) -> Self:
+        return self.up()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.down()
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / "stack.json"
+
+    def _check_ports(self) -> None:
+        taken = self.layout.taken() if self._fixed else []
+        if taken:
+            listed = ", ".join(map(str, taken))
+            raise Refused(
+                f"port {listed} in use: stop what listens there (`make stop` ends an earlier stack)"
+            )
+
+    def _start(self) -> None:
+        supervisor = self._supervisor = Supervisor(self.folder / "log", self._say)
+        self.environ = layout.client_environ(self.layout, self._broker(supervisor))
+        supervisor.start([self._service(layout.FIRST)])
+        supervisor.start([self._service(name) for name in layout.OTHERS])
+        supervisor.start([self._service(layout.LIVE)])
+        self._write()
+
+    def _broker(self, supervisor: Supervisor) -> dict[str, str]:
+        """KAFKA_… of the broker given, or of one that is started here."""
+        given = {name: value for name, value in self._base.items() if name.startswith("KAFKA_")}
+        if given.get("KAFKA_BOOTSTRAP"):
+            return given
+        kafka = self._own = Kafka(self._kafka_folder, ports.KAFKA if self._fixed else 0)
+        kafka.start()
+        supervisor.adopt(Service("kafka", kafka.command, self._base, kafka.folder), kafka.process)
+        return {"KAFKA_BOOTSTRAP": kafka.bootstrap}
+
+    def _service(self, name: str) -> Service:
+        environ = {**self._base, **self.environ}
+        return layout.service(name, self.layout, environ, self.folder / "data")
+
+    def _write(self) -> None:
+        """Where everything is, for `driftloop env` and `make stop`; whole or not at all."""
+        me = psutil.Process()
+        facts = {
+            "pid": me.pid,
+            "started_s": me.create_time(),
+            "environ": self.environ,
+            "grpc": dict(self.layout.addresses()),
+            "metrics": {n: f"{ports.HOST}:{p}" for n, p in self.layout.metrics.items()},
+            "live": f"http://{ports.HOST}:{self.layout.live}",
+            "pids": dict(self.pids()),
+        }
+        draft = self._file.with_suffix(".draft")
+        draft.write_text(json.dumps(facts, indent=2) + "\n")
+        draft.replace(self._file)
+
+
+def running(var: Path) -> dict[Path, psutil.Process]:
+    """stack.json → the process that holds that stack, for each that is alive."""
+    found = {path: _holder(path) for path in sorted(var.glob("*/stack.json"))}
+    return {path: process for path, process in found.items() if process is not None}
+
+
+def _holder(path: Path) -> psutil.Process | None:
+    """None if it has ended, its id is another's by now, or the file is not ours."""
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text())
+        process = psutil.Process(int(facts["pid"]))
+        return process if abs(process.create_time() - float(facts["started_s"])) < 1.0 else None
+    except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
+        return None
+
+
+def _refuse_a_second(folder: Path) -> None:
+    holder = _holder(folder / "stack.json")
+    if holder is not None and holder.pid != os.getpid():
+        raise Refused(
+            f"a stack runs already in {folder} (process {holder.pid}): `make stop` ends it"
+        )
+
+
+def run(folder: Path) -> None:
+    """`make run`: until a signal."""
+    stack = Stack(folder, ports="fixed", kafka_folder=places.VAR / "kafka")
+    say("starting; the first time takes about a minute, later ones about 15 s")
+    with stack:
+        for name, value in stack.environ.items():
+            say(f"  {name}={value}")
+        say(f"live view http://{ports.HOST}:{stack.layout.live} · logs in {stack.folder / 'log'}")
+        say("ready. In another terminal: . .venv/bin/activate && driftloop env. Ctrl-C stops all.")
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            say("stopping …")
+
+
+def stop(var: Path) -> int:
+    """`make stop`: ends what runs; exit status 1 if something would not."""
+    holders = running(var)
+    if not holders:
+        say("nothing is running")
+    for path, process in holders.items():
+        say(f"stopping {path.parent.name} (process {process.pid}) …")
+        process.terminate()
+    _, alive = psutil.wait_procs(holders.values(), timeout=STOP_S)
+    for process in alive:
+        say(f"process {process.pid} is still there after {STOP_S:.0f} s")
+    return 1 if alive else 0
+
+
+def interrupt_on_signals() -> None:
+    """SIGTERM and SIGHUP end us as Ctrl-C does: by KeyboardInterrupt in the main thread, so that
+    `with` unwinds.
+    """
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit status: 0, 1 where something did not start or stop, 130 where a signal came before it
+    was up.
+    """
+    parser = argparse.ArgumentParser(prog="python -m infra.local.stack")
+    parser.add_argument("word", choices=["run", "stop"])
+    word = parser.parse_args(arguments).word
+    if word == "stop":
+        return stop(places.VAR)
+    interrupt_on_signals()
+    try:
+        run(places.VAR / "run")
+    except KeyboardInterrupt:
+        return 130
+    except DriftloopError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,52 @@
+"""Makes the locks anew: Python packages by uv, the broker's jars by jgo. No address of any registry
+ends up in them.
+
+    python -m infra.tools.lock
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from infra.local import jars
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPILE = (
+    *(sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--upgrade"),
+    *("--universal", "--python-version", "3.11"),
+    *("--generate-hashes", "--no-header", "--no-annotate"),
+)
+# Each after the one that it must agree with.
+LOCKS = (("build", None), ("cpu", None), ("dev", "cpu"), ("gpu", "cpu"))
+ADDRESS = re.compile(r"https?://|^--(?:extra-)?index-url|^--find-links", re.MULTILINE)
+
+
+def main() -> int:
+    """Exit status: 0, or 1 where a lock would name an address or can't be made."""
+    for name, like in LOCKS:
+        constraint = ["--constraints", f"requirements/{like}.lock"] if like else []
+        paths = [f"requirements/{name}.in", "--output-file", f"requirements/{name}.lock"]
+        if subprocess.run([*COMPILE, *constraint, *paths], cwd=ROOT, check=False).returncode:
+            return 1
+    jars.LOCK.write_text(jars.resolve())
+    named = [
+        str(path)
+        for path in (*(ROOT / "requirements").glob("*.lock"), jars.LOCK)
+        if names_address(path)
+    ]
+    sys.stderr.writelines(
+        f"{path} names an address; a lock must work with any mirror\n" for path in named
+    )
+    return 1 if named else 0
+
+
+def names_address(lock: Path) -> bool:
+    """True if the file would send its reader to one particular host."""
+    return ADDRESS.search(lock.read_text()) is not None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

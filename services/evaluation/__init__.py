@@ -1,0 +1,1 @@
+"""Evaluation decides whether a candidate is really better; the only owner of the gate."""

@@ -1,0 +1,105 @@
+"""Wiring of evaluation: pipelines and releases followed, one control loop, its children, the
+door.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from driftloop.contracts import topics
+from driftloop.contracts.evaluation_pb2_grpc import add_EvaluationServicer_to_server
+from driftloop.contracts.model_pb2 import ModelReleased, ModelTrained
+from driftloop.contracts.registry_pb2_grpc import RegistryStub
+from driftloop.kit.broker import Record, Subscription
+from driftloop.kit.child import Child
+from driftloop.kit.follow import Follower
+from driftloop.kit.loop import LoopSpec
+from driftloop.kit.run import App, Kit
+from driftloop.service import Declared, follow_pipelines
+from services.evaluation.config import Config
+from services.evaluation.handlers import INPUTS, EvaluationTask
+from services.evaluation.plan import Champion, Places, Plan, ReplayPlan
+from services.evaluation.rpc import Doors
+
+JUDGE = "services.evaluation.judge"
+TICK_S = 0.1  # how soon a child's end is seen
+NICE = 10  # a judgement gives way to what must be answered now
+
+
+def build(config: Config, kit: Kit) -> App:
+    bench = Bench(config, kit)
+    registry = RegistryStub(kit.channel(kit.common.driftloop_registry))
+    doors = Doors(registry, bench.threshold, bench.replay, kit.clock)
+    subscription = Subscription(
+        "evaluation-control", INPUTS, kit.transactional_id("control", "all"),
+        start=dict.fromkeys(INPUTS, "earliest"))  # fmt: skip
+    control = LoopSpec(
+        "control", "", subscription,
+        lambda: EvaluationTask(bench, children_max=config.children_max),
+        interval_s=config.interval_ms / 1_000, tick_s=TICK_S)  # fmt: skip
+    return App(
+        servicers=[partial(add_EvaluationServicer_to_server, doors)],
+        start=bench.open,
+        loops=[control],
+    )
+
+
+class Bench:
+    """What the task asks of the world: what is live, and a child for a judgement."""
+
+    def __init__(self, config: Config, kit: Kit) -> None:
+        self._config, self._kit = config, kit
+        self._children = kit.children([JUDGE])
+        self._replays = kit.children([JUDGE])  # of the doors' threads; the loop's are its own
+        self._pipelines: dict[str, Declared] = {}  # filled by the followers' threads
+        self._live: dict[tuple[str, int], Champion] = {}
+        self._followers: list[Follower[Any]] = []
+        common = kit.common
+        self._places = Places(
+            common.kafka, common.driftloop_namespace, common.driftloop_registry, common.tls
+        )
+
+    def open(self) -> None:
+        pipelines = follow_pipelines(self._kit, self._declared, self._removed)
+        released = self._kit.follow(topics.MODEL_RELEASED.topic(), self._released)
+        self._followers = [pipelines, released]
+
+    def ready(self) -> bool:
+        return bool(self._followers) and all(one.caught_up.is_set() for one in self._followers)
+
+    def champion(self, pipeline: str, generation: int) -> Champion:
+        return self._live.get((pipeline, generation), Champion())
+
+    def threshold(self, pipeline: str) -> float | None:
+        declared = self._pipelines.get(pipeline)
+        return declared.pipeline.target.threshold if declared else None
+
+    def start(self, trained: ModelTrained, champion: Champion) -> Child | None:
+        declared = self._pipelines.get(trained.pipeline)
+        if declared is None:
+            return None
+        rule, target = declared.pipeline.evaluation, declared.pipeline.target
+        run = trained.SerializeToString()
+        plan = Plan(run, champion, rule.metric, rule.confidence, target.threshold)
+        return self._children.start(
+            trained.run_id, f"{JUDGE}:decide", {"plan": plan, "places": self._places},
+            seconds_max=self._config.seconds_max, memory_mb_max=self._config.memory_mb_max,
+            nice=NICE)  # fmt: skip
+
+    def replay(self, plan: ReplayPlan) -> Child:
+        return self._replays.start(
+            "replay", f"{JUDGE}:replay", {"plan": plan, "places": self._places},
+            seconds_max=self._config.seconds_max, memory_mb_max=self._config.memory_mb_max,
+            nice=NICE)  # fmt: skip
+
+    def _declared(self, declared: Declared) -> None:
+        self._pipelines[declared.name] = declared
+
+    def _removed(self, name: str) -> None:
+        self._pipelines.pop(name, None)
+
+    def _released(self, _: str | None, message: ModelReleased | None, __: Record) -> None:
+        if message is not None:
+            champion = Champion(message.version, message.digest)
+            self._live[message.pipeline, message.generation] = champion

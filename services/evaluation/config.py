@@ -1,0 +1,17 @@
+"""Settings of evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from driftloop.kit.config import setting
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Names in the environment: EVALUATION_CHILDREN_MAX, …"""
+
+    children_max: int = setting(1, at_least=1, at_most=64, why="judgements at the same time")
+    memory_mb_max: int = setting(2048, at_least=256, why="of one judgement; 5,000 rows take 100")
+    seconds_max: float = setting(300.0, above=0.0, why="of one judgement or replay")
+    interval_ms: int = setting(50, at_least=1, why="shortest time between two transactions")

@@ -1,0 +1,93 @@
+"""Wiring of features: two loops for each pipeline that is declared, and one servicer for questions."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from driftloop.contracts import topics
+from driftloop.contracts.transform_pb2_grpc import add_FeatureStoreServicer_to_server
+from driftloop.kit.broker import Subscription
+from driftloop.kit.loop import LoopSpec
+from driftloop.kit.run import App, Kit
+from driftloop.service import Declared, follow_pipelines
+from driftloop.spec.windows import program
+from services.features.config import Config
+from services.features.domain import Rounds
+from services.features.handlers import Generation, Shelf, WindowsTask
+from services.features.joining import JoinTask
+from services.features.rpc import FeatureStore
+
+
+def build(config: Config, kit: Kit) -> App:
+    shelf = Shelf()
+
+    def declared(pipeline: Declared) -> None:
+        """A new version of the same generation changes nothing here: what we read is fixed."""
+        generation = Generation(
+            pipeline.name, pipeline.generation, pipeline.pipeline, program(pipeline.pipeline)
+        )
+        kit.loops.start(_windows(generation, shelf, config, kit))
+        kit.loops.start(_join(generation, config, kit))
+
+    def removed(name: str) -> None:
+        for loop in ("windows", "join"):
+            kit.loops.stop(f"{loop}-{name}")
+
+    def start() -> None:
+        follow_pipelines(kit, declared, removed)
+
+    add = partial(
+        add_FeatureStoreServicer_to_server,
+        FeatureStore(shelf, rows_max=config.question_rows_max),
+    )
+    return App(servicers=[add], start=start)
+
+
+def _windows(generation: Generation, shelf: Shelf, config: Config, kit: Kit) -> LoopSpec:
+    inputs = [topics.RECORDS.topic(generation.name, generation.number).name]
+
+    def task() -> WindowsTask:
+        rounds = Rounds(
+            round(config.round_seconds * 1_000), config.round_rows_max, config.checkpoint_bytes_max
+        )
+        return WindowsTask(
+            generation,
+            rounds,
+            shelf,
+            heartbeat_ms=config.heartbeat_ms,
+            state_bytes_max=config.state_mb_max << 20,
+        )
+
+    return LoopSpec(
+        f"windows-{generation.name}",
+        generation.name,
+        _subscription("windows", generation, inputs, kit),
+        task,
+        records_max=config.records_max,
+        interval_s=config.interval_seconds,
+    )
+
+
+def _join(generation: Generation, config: Config, kit: Kit) -> LoopSpec:
+    name, number = generation.name, generation.number
+    inputs = [topics.FEATURES.topic(name, number).name, topics.LABELS.topic(name, number).name]
+    return LoopSpec(
+        f"join-{name}",
+        name,
+        _subscription("join", generation, inputs, kit),
+        lambda: JoinTask(generation, heartbeat_ms=config.heartbeat_ms),
+        records_max=config.records_max,
+        interval_s=config.interval_seconds,
+    )
+
+
+def _subscription(
+    loop: str, generation: Generation, inputs: list[str], kit: Kit
+) -> Subscription:
+    whole = f"{generation.name}.g{generation.number}"
+    return Subscription(
+        f"features-{loop}-{whole}",
+        inputs,
+        kit.transactional_id(loop, whole),
+        start=dict.fromkeys(inputs, "earliest"),
+    )

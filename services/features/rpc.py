@@ -1,0 +1,116 @@
+"""Questions to features, answered from the windows that the loop is writing: nothing is counted."""
+
+from __future__ import annotations
+
+import grpc
+import numpy as np
+import pyarrow as pa
+
+from driftloop.contracts.transform_pb2 import (
+    FeatureAge,
+    LookupReply,
+    LookupRequest,
+    TransformedRow,
+    TransformReply,
+    TransformRequest,
+)
+from driftloop.contracts.transform_pb2_grpc import FeatureStoreServicer
+from driftloop.kit.errors import Refused
+from driftloop.kit.rpc import answers
+from driftloop.spec.windows import Answers, Program
+from services.features.codec import RecordsCodec, key_bits
+from services.features.handlers import Held, Shelf
+from services.features.questions import batch_of
+
+ARROW_OF_KEY = {"string": pa.string(), "int": pa.int64(), "bool": pa.bool_(), "float": pa.float64()}
+TRUTHS = {"true": True, "false": False}
+
+
+class FeatureStore(FeatureStoreServicer):
+    """Transform and Lookup of proto/transform.proto."""
+
+    def __init__(self, shelf: Shelf, *, rows_max: int) -> None:
+        self._shelf = shelf
+        self._rows_max = rows_max
+
+    @answers
+    def Transform(
+        self, request: TransformRequest, context: grpc.ServicerContext
+    ) -> TransformReply:
+        """A raw row in, the vector that it would get now out, with the age of each window."""
+        held = self._held(request.pipeline)
+        if not 0 < len(request.rows) <= self._rows_max:
+            raise Refused(f"{len(request.rows)} rows, wanted 1 to {self._rows_max}")
+        of = held.generation
+        table = batch_of(of.pipeline, request.source, request.rows)
+        batch = RecordsCodec(of.pipeline, of.program).batch([table], [0], [0])
+        with held.lock:
+            found, sequence = held.windows.ask(batch.rows), held.sequence
+        return TransformReply(
+            rows=[_row(of.program, found, number) for number in range(len(request.rows))],
+            names=of.program.names,
+            generation=of.number,
+            sequence=sequence,
+        )
+
+    @answers
+    def Lookup(self, request: LookupRequest, context: grpc.ServicerContext) -> LookupReply:
+        """The windows of one entity by its key, as at an instant of event time."""
+        held = self._held(request.pipeline)
+        bits = _key(held, request.entity, list(request.key))
+        with held.lock:
+            found = held.windows.look_up(request.entity, bits, request.at_us or None)
+        if found is None:
+            return LookupReply(found=False)
+        return LookupReply(
+            found=True,
+            values={name: value for name, (value, _) in found.items() if not np.isnan(value)},
+            ages_s={name: age for name, (_, age) in found.items() if not np.isnan(age)},
+        )
+
+    def _held(self, pipeline: str) -> Held:
+        held = self._shelf.of(pipeline)
+        if held is not None:
+            return held
+        raise Refused(
+            f"this replica does not hold the windows of pipeline {pipeline!r}: it is not declared, "
+            "is being restored, or another replica has its task: ask that one",
+            status="FAILED_PRECONDITION",
+        )
+
+
+def _row(program: Program, found: Answers, number: int) -> TransformedRow:
+    assert found.ages is not None
+    ages = [
+        FeatureAge(feature=name, seconds=None if np.isnan(age) else age)
+        for name, age in zip(program.windows, found.ages[number].tolist(), strict=True)
+    ]
+    return TransformedRow(
+        vector=found.vectors[number].tolist(), ages=ages, late=bool(found.late[number])
+    )
+
+
+def _key(held: Held, entity: str, key: list[str]) -> list[int]:
+    """Bits of each component. Refused: no such entity, too many or few values, a value of another
+    type."""
+    pipeline = held.generation.pipeline
+    if entity not in pipeline.entities:
+        raise Refused(f"entity is {entity!r}, wanted one of {', '.join(pipeline.entities)}")
+    parts = pipeline.entities[entity]
+    if len(key) != len(parts):
+        raise Refused(f"key has {len(key)} values, wanted {len(parts)}: {', '.join(parts)}")
+    types = {**pipeline.field_types(), "time": "float"}
+    return [
+        _bits(part, text, types.get(part, "float").removesuffix("?").split("[")[0])
+        for part, text in zip(parts, key, strict=True)
+    ]
+
+
+def _bits(part: str, text: str, kind: str) -> int:
+    kind = "int" if kind == "time" else kind
+    try:
+        value = {"int": int, "float": float, "bool": lambda t: TRUTHS[t.lower()]}.get(kind, str)(text)
+        bits, _ = key_bits(pa.array([value], ARROW_OF_KEY[kind]))
+    except (ValueError, KeyError, OverflowError, pa.ArrowException) as error:
+        raise Refused(f"key: {part} is {text!r}, wanted a value of type {kind}") from error
+    return int(bits[0])

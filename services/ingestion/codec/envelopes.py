@@ -1,0 +1,126 @@
+"""Our own messages: rows → `records` and `labels` envelopes, dead letters, quality; and `records` read back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from driftloop.contracts.event_pb2 import Envelope, Labels, Quality, Records, SourceOffset
+from driftloop.kit.envelope import batch_schema, decode, encode, partition_rows
+from driftloop.spec import HEAD_COLUMNS, Pipeline
+from services.ingestion.domain.row import Ordered
+
+ROWS_MAX = 1_000
+BYTES_MAX = 256_000  # of columns an envelope, so that a message stays far below 1 MB whatever its rows hold
+
+
+class LabelRow(NamedTuple):
+    """What a label source said."""
+
+    event_id: str
+    time_us: int
+    value: float
+    source_ms: int
+
+
+class Recalled(NamedTuple):
+    """Rows of `records` read back, by column."""
+
+    sources: list[int]
+    ids: list[str]
+    times_us: list[int]
+    sources_ms: list[int]
+
+
+class EnvelopeCodec:
+    """Messages of one pipeline's generation."""
+
+    def __init__(self, pipeline: Pipeline, generation: int, sources: Sequence[int], label_columns: Mapping[str, str]) -> None:
+        """`sources[rank]` is the index of a source; `label_columns` those of topics/generation/labels.yaml."""
+        self._name, self._generation, self._sources = pipeline.name, generation, sources
+        self._roles = [pipeline.sources[index].role_bits() for index in sources]
+        self._schema = batch_schema(pipeline.record_columns())
+        self._head = len(HEAD_COLUMNS)
+        self._labels = batch_schema(label_columns)
+        self._partitions = pipeline.partitions
+
+    def records(self, rows: Sequence[Ordered], sequence: int) -> Iterator[Records]:
+        """Envelopes of at most 1,000 rows and 256 kB; the first row has the number `sequence`."""
+        for start in range(0, len(rows), ROWS_MAX):
+            yield from self._records(rows[start:start + ROWS_MAX], sequence + start)
+
+    def heartbeat(self, sequence: int, watermark_us: int, offsets: Sequence[tuple[str, int, int]]) -> Records:
+        """No rows; the next offset of each source partition."""
+        return Records(envelope=self._envelope(sequence, watermark_us), rows=0, next_offsets=[
+            SourceOffset(topic=topic, partition=partition, next=after) for topic, partition, after in offsets])
+
+    def labels(self, rows: Sequence[LabelRow], sequence: int, watermark_us: int) -> dict[int, Labels]:
+        """Envelopes by partition, for those that get rows. At most 1,000 rows, so some 100 kB, go in."""
+        if not rows:
+            return {}
+        partitions = partition_rows(pa.array([row.event_id for row in rows], pa.string()), self._partitions).tolist()
+        parts: dict[int, list[LabelRow]] = {}
+        for row, partition in zip(rows, partitions, strict=True):
+            parts.setdefault(partition, []).append(row)
+        return {partition: self._label(part, sequence, watermark_us) for partition, part in sorted(parts.items())}
+
+    def label_heartbeat(self, sequence: int, watermark_us: int) -> Labels:
+        """No rows, but the time."""
+        return Labels(envelope=self._envelope(sequence, watermark_us), rows=0)
+
+    def recalled(self, message: Records) -> Recalled:
+        """The rows of an envelope of ours. Malformed: it is none."""
+        batch = decode(message.columns, self._schema)
+        return Recalled(*(batch.column(name).to_pylist() for name in ("_source", "_id", "_time", "_source_ms")))
+
+    def quality(self, counts: Mapping[str, int], at_ms: int) -> Quality:
+        """Counts of one second."""
+        return Quality(pipeline=self._name, generation=self._generation, at_ms=at_ms, counts=counts)
+
+    def _records(self, rows: Sequence[Ordered], sequence: int) -> Iterator[Records]:
+        columns = encode(self._batch(rows, sequence))
+        if len(columns) > BYTES_MAX and len(rows) > 1:
+            half = len(rows) // 2
+            yield from self._records(rows[:half], sequence)
+            yield from self._records(rows[half:], sequence + half)
+            return
+        last = sequence + len(rows) - 1
+        yield Records(envelope=self._envelope(last, rows[-1].watermark_us), rows=len(rows), columns=columns)
+
+    def _batch(self, ordered: Sequence[Ordered], sequence: int) -> pa.RecordBatch:
+        rows = [each.row for each in ordered]
+        ranks = [row.rank for row in rows]
+        head: list[Sequence[Any]] = [
+            [self._sources[rank] for rank in ranks], [self._roles[rank] for rank in ranks],
+            [row.id for row in rows], [row.joins for row in rows], [row.time_us for row in rows],
+            [row.source_ms for row in rows], range(sequence, sequence + len(rows)), [each.late for each in ordered]]
+        columns = [*head, *zip(*[row.values for row in rows], strict=True)]
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=False)]
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+
+    def _label(self, rows: Sequence[LabelRow], sequence: int, watermark_us: int) -> Labels:
+        arrays = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), self._labels, strict=True)]
+        batch = pa.RecordBatch.from_arrays(arrays, schema=self._labels)
+        return Labels(envelope=self._envelope(sequence, watermark_us), rows=len(rows), columns=encode(batch))
+
+    def _envelope(self, sequence: int, watermark_us: int) -> Envelope:
+        return Envelope(pipeline=self._name, generation=self._generation, sequence=sequence, watermark_us=watermark_us)
+
+
+def dead_headers(rule: str, reason: str, place: tuple[str, int, int], time_ms: int) -> list[tuple[str, bytes]]:
+    """Why, and where from; beside the record's own headers."""
+    topic, partition, offset = place
+    told = {"reason": reason[:1_000], "rule": rule, "topic": topic, "partition": str(partition), "offset": str(offset),
+            "time-ms": str(time_ms)}
+    return [(f"driftloop-{name}", text.encode(errors="replace")) for name, text in told.items()]
+
+
+def dead_stub(place: tuple[str, int, int], value: bytes) -> bytes:
+    """Instead of a value that no topic of ours would take: where it is, and its hash."""
+    topic, partition, offset = place
+    return json.dumps({"topic": topic, "partition": partition, "offset": offset, "bytes": len(value),
+                       "sha256": hashlib.sha256(value).hexdigest()}).encode()

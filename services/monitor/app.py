@@ -1,0 +1,150 @@
+"""Wiring of the monitor: two loops for each pipeline that is declared, and the figures on
+/metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from driftloop.contracts import topics
+from driftloop.contracts.retrain_pb2 import Statistics
+from driftloop.kit.broker import Subscription
+from driftloop.kit.loop import LoopSpec
+from driftloop.kit.run import App, Kit
+from driftloop.service import Declared, follow_pipelines
+from driftloop.spec import Pipeline
+from services.monitor.config import Config
+from services.monitor.domain.buckets import Shape
+from services.monitor.domain.policy import Policy, Rules
+from services.monitor.domain.readings import Reading, Readings
+from services.monitor.handlers import BucketsTask, DecideTask
+
+
+def build(config: Config, kit: Kit) -> App:
+    def declared(pipeline: Declared) -> None:
+        kit.loops.start(_buckets(pipeline, config, kit))
+        kit.loops.start(_decide(pipeline, config, kit))
+
+    def removed(name: str) -> None:
+        for loop in ("buckets", "decide"):
+            kit.loops.stop(f"{loop}-{name}")
+
+    def start() -> None:
+        follow_pipelines(kit, declared, removed)
+
+    return App(start=start)
+
+
+def _buckets(declared: Declared, config: Config, kit: Kit) -> LoopSpec:
+    name, generation = declared.name, declared.generation
+    inputs = [
+        topics.PREDICTIONS.topic(name, generation).name,
+        topics.EXAMPLES.topic(name, generation).name,
+    ]
+    pipeline = declared.pipeline
+    shape = Shape(
+        pipeline.monitor.bucket,
+        pipeline.monitor.slack,
+        pipeline.target.horizon,
+        pipeline.target.kind,
+    )
+    return LoopSpec(
+        f"buckets-{name}",
+        name,
+        Subscription(
+            f"monitor-buckets-{name}.g{generation}",
+            inputs,
+            kit.transactional_id("buckets", f"{name}.g{generation}"),
+            start=_earliest(inputs),
+        ),
+        lambda: BucketsTask(name, generation, shape, _outputs(pipeline)),
+        records_max=config.records_max,
+        interval_s=config.interval_ms / 1_000,
+    )
+
+
+def _decide(declared: Declared, config: Config, kit: Kit) -> LoopSpec:
+    name, generation = declared.name, declared.generation
+    inputs = [
+        topics.STATISTICS.topic(name).name,
+        topics.MODEL_RELEASED.topic().name,
+        topics.RETRAIN_RESOLVED.topic().name,
+        topics.RUN_FINISHED.topic().name,
+    ]
+    rules = _rules(declared.pipeline)
+
+    def task() -> DecideTask:
+        readings = Readings(len(declared.pipeline.feature_names()))
+        return DecideTask(
+            name, generation, lambda: Policy(rules), rules, _heard(readings, declared, kit)
+        )
+
+    return LoopSpec(
+        f"decide-{name}",
+        name,
+        Subscription(
+            f"monitor-decide-{name}.g{generation}",
+            inputs,
+            kit.transactional_id("decide", f"{name}.g{generation}"),
+            start=_earliest(inputs),
+        ),
+        task,
+        records_max=config.records_max,
+        interval_s=config.interval_ms / 1_000,
+    )
+
+
+def _rules(pipeline: Pipeline) -> Rules:
+    detector, retrain = pipeline.monitor.detectors[0], pipeline.retrain
+    return Rules(
+        detector=detector.kind,
+        params=detector.params,
+        statistic=detector.on,
+        first_us=retrain.first,
+        rows_min=retrain.rows_min,
+        triggers=frozenset(retrain.on),
+        every_us=retrain.every,
+        volume=retrain.volume,
+        cooldown_us=retrain.cooldown,
+        partitions=pipeline.partitions,
+    )
+
+
+def _heard(readings: Readings, declared: Declared, kit: Kit) -> Callable[[Statistics], None]:
+    def heard(message: Statistics) -> None:
+        reading = readings.take(
+            message.version,
+            message.scored,
+            message.loss_sum,
+            message.baseline_loss_sum,
+            message.score_histogram,
+            message.baseline_histogram,
+            message.feature_histogram,
+        )
+        if reading:
+            _show(reading, declared, kit)
+
+    return heard
+
+
+def _show(reading: Reading, declared: Declared, kit: Kit) -> None:
+    name, metrics = declared.name, kit.metrics
+    metrics.realised_loss.labels(name, "live").set(reading.loss)
+    metrics.realised_loss.labels(name, "baseline").set(reading.baseline_loss)
+    metrics.realised_auc.labels(name, "live").set(reading.auc)
+    metrics.realised_auc.labels(name, "baseline").set(reading.baseline_auc)
+    if reading.psi is not None:
+        for feature, value in zip(
+            declared.pipeline.feature_names(), np.round(reading.psi, 6), strict=True
+        ):
+            metrics.psi.labels(name, feature).set(float(value))
+
+
+def _outputs(pipeline: Pipeline) -> int:
+    return 1 if pipeline.target.kind == "regression" else max(2, len(pipeline.target.classes or ()))
+
+
+def _earliest(names: list[str]) -> dict[str, str]:
+    return dict.fromkeys(names, "earliest")

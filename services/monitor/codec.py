@@ -1,0 +1,179 @@
+"""Envelopes of predictions and examples to rows, buckets to `statistics` and back, wishes to
+control events.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from driftloop.contracts import topics
+from driftloop.contracts.feature_pb2 import Examples
+from driftloop.contracts.model_pb2 import OffsetRange, Window
+from driftloop.contracts.prediction_pb2 import Predictions
+from driftloop.contracts.retrain_pb2 import DriftDetected, Evidence, RetrainRequested, Statistics
+from driftloop.kit.envelope import batch_schema, decode, matrix
+from driftloop.kit.errors import Malformed
+from services.monitor.domain.buckets import Closed, Labelled, Predicted
+from services.monitor.domain.drift import Raised
+from services.monitor.domain.policy import Part, Rules, Wish
+
+PREDICTIONS = batch_schema(topics.PREDICTIONS.declaration.columns)
+EXAMPLES = batch_schema(topics.EXAMPLES.declaration.columns)
+
+
+def predicted(message: Predictions, offset: int, outputs: int) -> Predicted:
+    """Rows of one envelope; `outputs`: how many a model of this pipeline has. NO_MODEL: NaN."""
+    batch, rows = decode(message.columns, PREDICTIONS), message.rows
+    if batch.num_rows != rows:
+        raise Malformed(f"Predictions.rows is {rows}, its columns have {batch.num_rows}")
+    nothing = np.full((rows, outputs), np.nan, np.float32)
+    answered = matrix(message.outputs, rows, outputs) if message.version else nothing
+    return Predicted(
+        batch.column("event_id"),
+        _ints(batch, "time_us"),
+        _arrived(message.envelope.watermark_us, rows),
+        np.full(rows, offset, np.int64),
+        np.full(rows, message.version, np.int64),
+        answered,
+        matrix(message.baseline, rows, outputs)
+        if message.baseline
+        else _own_baseline(message, answered, nothing),
+    )
+
+
+def labelled(message: Examples, offset: int, appended_ms: int) -> Labelled:
+    """Rows of one envelope of examples."""
+    batch, rows = decode(message.columns, EXAMPLES), message.rows
+    if batch.num_rows != rows:
+        raise Malformed(f"Examples.rows is {rows}, its columns have {batch.num_rows}")
+    return Labelled(
+        batch.column("event_id"),
+        _ints(batch, "time_us"),
+        _arrived(message.envelope.watermark_us, rows),
+        np.full(rows, offset, np.int64),
+        batch.column("target").to_numpy(zero_copy_only=False),
+        matrix(message.vectors, rows, message.width),
+        np.full(rows, appended_ms, np.int64),
+    )
+
+
+def statistics(
+    closed: Closed,
+    pipeline: str,
+    generation: int,
+    partition: int,
+    *,
+    watermark_us: int,
+    parts: int,
+    predictions: OffsetRange,
+    examples: OffsetRange,
+) -> Statistics:
+    """One closed bucket as a message."""
+    return Statistics(
+        pipeline=pipeline,
+        generation=generation,
+        partition=partition,
+        start_us=closed.start_us,
+        end_us=closed.end_us,
+        version=closed.version,
+        predicted=closed.predicted,
+        scored=len(closed.losses),
+        late=closed.late,
+        loss_sum=_sum(closed.losses),
+        baseline_loss_sum=_sum(closed.baseline_losses),
+        score_histogram=closed.scores.astype("<i4").tobytes(),
+        watermark_us=watermark_us,
+        baseline_histogram=closed.baseline_scores.astype("<i4").tobytes(),
+        feature_histogram=closed.features.astype("<i4").tobytes(),
+        predictions=predictions,
+        examples=examples,
+        losses=closed.losses.astype("<f8").tobytes(),
+        times_us=closed.times_us.astype("<i8").tobytes(),
+        newest_row_ms=closed.newest_row_ms,
+        parts=parts,
+        unlabelled=closed.unlabelled,
+    )
+
+
+def part(message: Statistics) -> Part:
+    """A bucket as the policy takes it."""
+    losses, times = np.frombuffer(message.losses, "<f8"), np.frombuffer(message.times_us, "<i8")
+    if len(losses) != message.scored or (len(losses) and len(times) != len(losses)):
+        raise Malformed(
+            f"Statistics.scored is {message.scored}, but {len(losses)} losses at {len(times)} times"
+        )
+    return Part(
+        message.partition,
+        message.start_us,
+        message.end_us,
+        message.version,
+        len(losses),
+        len(times),
+        times[: len(losses)],
+        losses,
+        message.newest_row_ms,
+        message.parts,
+        (message.examples.start, message.examples.end),
+    )
+
+
+def drift_detected(
+    wish: Wish, raised: Raised, rules: Rules, pipeline: str, generation: int
+) -> DriftDetected:
+    return DriftDetected(
+        pipeline=pipeline, generation=generation, evidence=_evidence(wish, raised, rules)
+    )
+
+
+def retrain_requested(
+    wish: Wish, rules: Rules, pipeline: str, generation: int, drift_id: str
+) -> RetrainRequested:
+    topic = topics.EXAMPLES.topic(pipeline, generation).name
+    ranges = [
+        OffsetRange(topic=topic, partition=partition, start=start, end=end)
+        for partition, (start, end) in sorted((wish.examples or {}).items())
+    ]
+    return RetrainRequested(
+        pipeline=pipeline,
+        generation=generation,
+        trigger=wish.trigger,
+        reason=wish.reason,
+        suppressed=wish.suppressed,
+        by="monitor",
+        drift_id=drift_id,
+        window=Window(ranges=ranges, end_us=wish.at_us),
+        evidence=_evidence(wish, wish.raised, rules) if wish.raised else None,
+    )
+
+
+def _evidence(wish: Wish, raised: Raised, rules: Rules) -> Evidence:
+    return Evidence(
+        lane="realised",
+        detector=rules.detector,
+        statistic=rules.statistic,
+        value=raised.value,
+        reference=raised.reference,
+        threshold=float(str(rules.params.get("threshold", 0))),
+        from_us=raised.from_us,
+        to_us=raised.to_us,
+        rows=raised.rows,
+        model_version=wish.version,
+        newest_row_ms=raised.newest_row_ms,
+    )
+
+
+def _own_baseline(message: Predictions, answered: np.ndarray, nothing: np.ndarray) -> np.ndarray:
+    """The first release is its own baseline; serving does not send the same numbers twice."""
+    return answered if message.version and message.baseline_version == message.version else nothing
+
+
+def _arrived(watermark_us: int, rows: int) -> np.ndarray:
+    return np.full(rows, watermark_us, np.int64)
+
+
+def _ints(batch: object, name: str) -> np.ndarray:
+    return batch.column(name).to_numpy(zero_copy_only=False)  # type: ignore[attr-defined,no-any-return]
+
+
+def _sum(values: np.ndarray) -> float:
+    return float(np.cumsum(values)[-1]) if len(values) else 0.0  # strictly in order, as promised

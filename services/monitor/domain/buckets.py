@@ -1,0 +1,409 @@
+"""What came of the predictions: event-time buckets of one partition, closed by the watermark.
+
+A pair of prediction and label belongs to the bucket of its row's time, unless it arrived after that
+bucket's end + slack: then to the one that was open, as late. Arrival is the watermark of the
+envelope that brought it, so that what a bucket holds is a function of the log and not of batches.
+Rows wait here until their label comes or their horizon ends. Nothing here knows of Kafka or
+protobuf."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Matrix = NDArray[np.float32]
+
+PROBABILITY_BINS = 1_000  # an AUC read off them errs by less than .001
+FEATURE_BINS = 4_096
+MISSING_BIN = FEATURE_BINS - 1
+NEVER = 2**62
+PROBABILITY_MIN = 1e-7  # outputs are float32: below this, 1 - p is 1
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the buckets of a pipeline are cut. Times in microseconds of event time."""
+
+    bucket_us: int
+    slack_us: int
+    horizon_us: int
+    kind: str  # binary, multiclass, regression
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """Rows that were answered: n rows, w outputs."""
+
+    ids: pa.StringArray
+    times_us: Ints
+    arrived_us: Ints
+    offsets: Ints
+    versions: Ints
+    outputs: Matrix  # [n, w]
+    baseline: Matrix  # [n, w], NaN where there was none
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Rows whose truth is known: n rows, k features."""
+
+    ids: pa.StringArray
+    times_us: Ints
+    arrived_us: Ints
+    offsets: Ints
+    targets: Floats
+    vectors: Matrix  # [n, k]
+    appended_ms: Ints
+
+
+R = TypeVar("R", Predicted, Labelled)
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """One bucket of one version; `losses` in the order of (time, event id)."""
+
+    start_us: int
+    end_us: int
+    version: int
+    predicted: int = 0
+    late: int = 0
+    unlabelled: int = 0
+    losses: Floats = field(default_factory=lambda: np.empty(0))
+    baseline_losses: Floats = field(default_factory=lambda: np.empty(0))
+    times_us: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    scores: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))  # sparse
+    baseline_scores: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    features: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    newest_row_ms: int = 0
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Predictions without a label yet; `counted`: already in a bucket's `predicted`."""
+
+    rows: list[Predicted] = field(default_factory=list)
+    counted: list[NDArray[np.bool_]] = field(default_factory=list)
+
+    def append(self, rows: Predicted, counted: NDArray[np.bool_]) -> None:
+        self.rows.append(rows)
+        self.counted.append(counted)
+        while _wants_merge(self.rows):
+            self.rows[-2:] = [_joined(self.rows[-2:])]
+            self.counted[-2:] = [np.concatenate(self.counted[-2:])]
+
+
+class Buckets:
+    """The open buckets of one partition."""
+
+    def __init__(self, shape: Shape, closed: int | None = None) -> None:
+        self._shape = shape
+        self._closed = closed  # number of the last bucket that was closed
+        self._predicted = _Waiting()
+        self._labelled: list[Labelled] = []
+        self._used = np.empty(
+            (2, 0), np.int64
+        )  # offsets (prediction, label) of pairs that `oldest` still spans
+
+    @property
+    def closed(self) -> int | None:
+        return self._closed
+
+    def predictions(self, rows: Predicted) -> None:
+        counted = self._bucket_of_arrival(rows.times_us, rows.arrived_us) <= self._closed_or(-1)
+        if self._closed is None:
+            counted[:] = False
+        self._predicted.append(rows, counted)
+
+    def labels(self, rows: Labelled) -> None:
+        self._labelled.append(rows)
+        while _wants_merge(self._labelled):
+            self._labelled[-2:] = [_joined(self._labelled[-2:])]
+
+    def advance(self, watermark_us: int) -> list[Closed]:
+        """Close what nothing can reach any more; gives back those with rows and the last one, in
+        order.
+        """
+        until = (
+            watermark_us - self._shape.slack_us
+        ) // self._shape.bucket_us  # buckets below it are over
+        if not self._predicted.rows or until - 1 <= self._closed_or(until - 2):
+            return []
+        predicted, counted, labelled = self._gathered()
+        if self._closed is None and not self._any_below(predicted, until):
+            return []
+        closed = self._close(predicted, counted, labelled, until)
+        self._closed = until - 1
+        return closed
+
+    def oldest(self) -> tuple[int | None, int | None]:
+        """The offsets from which predictions and labels must be read again; None: from the next
+        ones.
+
+        That is the oldest prediction that waits, and the oldest label that waits or belongs to a
+        prediction from there on: without it that prediction would seem to have none."""
+        predicted, labelled = _oldest(self._predicted.rows), _oldest(self._labelled)
+        spanned = self._used[1].min(initial=NEVER) if predicted is not None else NEVER
+        oldest = min(spanned, NEVER if labelled is None else labelled)
+        return predicted, None if oldest == NEVER else int(oldest)
+
+    def _close(
+        self, predicted: Predicted, counted: NDArray[np.bool_], labelled: Labelled, until: int
+    ) -> list[Closed]:
+        shape = self._shape
+        at, of = _pairs(predicted.ids, labelled.ids)
+        arrived = np.maximum(predicted.arrived_us[at], labelled.arrived_us[of])
+        bucket = self._bucket_of_arrival(predicted.times_us[at], arrived)
+        over = bucket < until
+        new = over & (
+            bucket > self._closed_or(-NEVER)
+        )  # after a restore: what was closed before is only dropped
+        asked = self._bucket_of_arrival(predicted.times_us, predicted.arrived_us)
+        count_now = ~counted & (asked < until)
+        expiry = self._expiry(predicted.times_us)
+        matched = np.zeros(len(counted), bool)
+        matched[at[over]] = True
+        gone = ~matched & (expiry < until)
+        closed = _summed(
+            shape,
+            predicted,
+            labelled,
+            (at[new], of[new], bucket[new]),
+            (asked, count_now),
+            (expiry, gone & (expiry > self._closed_or(-NEVER))),
+            until,
+        )
+        self._keep(
+            predicted,
+            counted | count_now,
+            ~(matched | gone),
+            labelled,
+            of[over],
+            np.stack([predicted.offsets[at[over]], labelled.offsets[of[over]]]),
+            until,
+        )
+        return closed
+
+    def _keep(
+        self,
+        predicted: Predicted,
+        counted: NDArray[np.bool_],
+        stays: NDArray[np.bool_],
+        labelled: Labelled,
+        used: Ints,
+        pairs: Ints,
+        until: int,
+    ) -> None:
+        waits = self._expiry(labelled.times_us) >= until
+        waits[used] = False
+        self._predicted = _Waiting([_taken(predicted, stays)], [counted[stays]])
+        kept = _taken(labelled, waits)
+        self._labelled = [kept] if len(kept.offsets) else []
+        used = np.concatenate([self._used, pairs], axis=1)
+        oldest = _oldest(self._predicted.rows)
+        self._used = used[:, used[0] >= (NEVER if oldest is None else oldest)]
+
+    def _gathered(self) -> tuple[Predicted, NDArray[np.bool_], Labelled]:
+        labelled = self._labelled or [_no_labels()]
+        return (
+            _joined(self._predicted.rows),
+            np.concatenate(self._predicted.counted),
+            _joined(labelled),
+        )
+
+    def _any_below(self, predicted: Predicted, until: int) -> bool:
+        return bool(
+            (self._bucket_of_arrival(predicted.times_us, predicted.arrived_us) < until).any()
+        )
+
+    def _bucket_of_arrival(self, times_us: Ints, arrived_us: Ints) -> Ints:
+        shape = self._shape
+        return np.maximum(
+            times_us // shape.bucket_us, (arrived_us - shape.slack_us) // shape.bucket_us
+        )
+
+    def _expiry(self, times_us: Ints) -> Ints:
+        return (times_us + self._shape.horizon_us) // self._shape.bucket_us + 1
+
+    def _closed_or(self, otherwise: int) -> int:
+        return otherwise if self._closed is None else self._closed
+
+
+def losses(outputs: Matrix, targets: Floats, kind: str) -> Floats:
+    """Log-loss of the true class (natural log), or the squared error; [n]. NaN outputs give NaN."""
+    if kind == "regression":
+        return np.square(outputs[:, 0].astype(np.float64) - targets)
+    of_truth = outputs[np.arange(len(targets)), targets.astype(np.int64)].astype(np.float64)
+    return -np.log(np.clip(of_truth, PROBABILITY_MIN, 1.0))
+
+
+def feature_bins(vectors: Matrix) -> NDArray[np.int32]:
+    """Bins that need no reference: sign, exponent and one bit of mantissa of the float32, in the
+    values' order; [n, k].
+
+    A bin is a factor of 1.5 or less wide, so any reference's deciles can be made of them
+    afterwards."""
+    bits = np.ascontiguousarray(vectors, np.float32).view(np.int32)
+    ordered = np.where(bits < 0, ~(bits & 0x7FFFFFFF), bits) >> 22  # -512..511: sign + 8 + 1 bits
+    return np.where(np.isnan(vectors), MISSING_BIN, ordered + 512).astype(np.int32)
+
+
+def sparse(indices: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Indices to pairs (index, count), [2 x distinct]."""
+    index, count = np.unique(indices, return_counts=True)
+    return np.stack([index, count], axis=1).astype(np.int32).reshape(-1)
+
+
+def _summed(
+    shape: Shape,
+    predicted: Predicted,
+    labelled: Labelled,
+    pairs: tuple[Ints, Ints, Ints],
+    asked: tuple[Ints, NDArray[np.bool_]],
+    gone: tuple[Ints, NDArray[np.bool_]],
+    until: int,
+) -> list[Closed]:
+    at, of, bucket = pairs
+    keys = {(int(b), int(v)) for b, v in _distinct(bucket, predicted.versions[at])}
+    keys |= {
+        (int(b), int(v)) for b, v in _distinct(asked[0][asked[1]], predicted.versions[asked[1]])
+    }
+    keys |= {(int(b), int(v)) for b, v in _distinct(gone[0][gone[1]], predicted.versions[gone[1]])}
+    if not any(b == until - 1 for b, _ in keys):
+        keys.add((until - 1, 0))
+    closed = []
+    for number, version in sorted(keys):
+        mine = (bucket == number) & (predicted.versions[at] == version)
+        said = Closed(
+            number * shape.bucket_us,
+            (number + 1) * shape.bucket_us,
+            version,
+            predicted=_count(asked, number, predicted.versions, version),
+            unlabelled=_count(gone, number, predicted.versions, version),
+        )
+        closed.append(_with_losses(said, shape, predicted, labelled, at[mine], of[mine]))
+    return closed
+
+
+def _with_losses(
+    said: Closed, shape: Shape, predicted: Predicted, labelled: Labelled, at: Ints, of: Ints
+) -> Closed:
+    if not len(at):
+        return said
+    order = _by_time_and_id(predicted.times_us[at], predicted.ids.take(pa.array(at)))
+    at, of = at[order], of[order]
+    newest = int(labelled.appended_ms[of].max())
+    late = int((predicted.times_us[at] < said.start_us).sum())
+    scored = said.version > 0
+    outputs, baseline, targets = predicted.outputs[at], predicted.baseline[at], labelled.targets[of]
+    bins = feature_bins(labelled.vectors[of])
+    return Closed(
+        said.start_us,
+        said.end_us,
+        said.version,
+        said.predicted,
+        late,
+        said.unlabelled,
+        losses=losses(outputs, targets, shape.kind) if scored else np.empty(0),
+        baseline_losses=losses(baseline, targets, shape.kind) if scored else np.empty(0),
+        times_us=predicted.times_us[at],
+        scores=_score_bins(outputs, targets, shape.kind) if scored else np.empty(0, np.int32),
+        baseline_scores=_score_bins(baseline, targets, shape.kind)
+        if scored
+        else np.empty(0, np.int32),
+        features=sparse(
+            (bins + FEATURE_BINS * np.arange(bins.shape[1], dtype=np.int32)).reshape(-1)
+        ),
+        newest_row_ms=newest,
+    )
+
+
+def _score_bins(outputs: Matrix, targets: Floats, kind: str) -> NDArray[np.int32]:
+    known = ~np.isnan(outputs).any(axis=1)
+    if kind != "binary" or not known.any():
+        return np.empty(0, np.int32)
+    bins = np.floor(outputs[known, 1] * (PROBABILITY_BINS - 1)).astype(np.int32)
+    return sparse(bins + PROBABILITY_BINS * targets[known].astype(np.int32))
+
+
+def _pairs(ids: pa.StringArray, labelled: pa.StringArray) -> tuple[Ints, Ints]:
+    """Positions (in ids, in labelled) of each label that has its prediction here."""
+    found = (
+        pc.index_in(labelled, value_set=ids)
+        .fill_null(-1)
+        .to_numpy(zero_copy_only=False)
+        .astype(np.int64)
+    )
+    of = np.flatnonzero(found >= 0)
+    return found[of], of
+
+
+def _by_time_and_id(times_us: Ints, ids: pa.StringArray) -> Ints:
+    table = pa.table({"time": pa.array(times_us), "id": ids})
+    order: Ints = pc.sort_indices(
+        table, sort_keys=[("time", "ascending"), ("id", "ascending")]
+    ).to_numpy()
+    return order.astype(np.int64)
+
+
+def _distinct(buckets: Ints, versions: Ints) -> NDArray[np.int64]:
+    return np.unique(np.stack([buckets, versions], axis=1), axis=0)
+
+
+def _count(rows: tuple[Ints, NDArray[np.bool_]], bucket: int, versions: Ints, version: int) -> int:
+    return int(((rows[0] == bucket) & rows[1] & (versions == version)).sum())
+
+
+def _joined(parts: Sequence[R]) -> R:
+    kind = type(parts[0])
+    if len(parts) == 1:
+        return parts[0]
+    columns = {name: [getattr(part, name) for part in parts] for name in _names(kind)}
+    return kind(
+        **{
+            name: pa.concat_arrays(column) if name == "ids" else np.concatenate(column)
+            for name, column in columns.items()
+        }
+    )
+
+
+def _taken(rows: R, mask: NDArray[np.bool_]) -> R:
+    kind = type(rows)
+    return kind(
+        **{
+            name: rows.ids.filter(pa.array(mask)) if name == "ids" else getattr(rows, name)[mask]
+            for name in _names(kind)
+        }
+    )
+
+
+def _wants_merge(parts: Sequence[Predicted] | Sequence[Labelled]) -> bool:
+    """Like a binary counter: a row is copied log(n) times, and never more than log(n) parts
+    stand.
+    """
+    return len(parts) > 1 and len(parts[-2].offsets) <= 2 * len(parts[-1].offsets)
+
+
+def _names(kind: type) -> list[str]:
+    return [each.name for each in fields(kind)]
+
+
+def _oldest(parts: Sequence[Predicted] | Sequence[Labelled]) -> int | None:
+    return next(
+        (int(part.offsets[0]) for part in parts if len(part.offsets)), None
+    )  # kept in log order
+
+
+def _no_labels() -> Labelled:
+    none = np.empty(0, np.int64)
+    return Labelled(
+        pa.array([], pa.string()), none, none, none, np.empty(0), np.empty((0, 0), np.float32), none
+    )

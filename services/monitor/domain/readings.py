@@ -1,0 +1,101 @@
+"""Figures for reading alone: realised loss and AUC of the newest rows, PSI by feature. No decision
+rests on them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.monitor.domain.buckets import FEATURE_BINS, PROBABILITY_BINS
+from services.monitor.domain.drift import psi
+
+REFERENCE_ROWS = 5_000  # the first rows of a version: what it was released for
+NEWEST_ROWS = 1_000  # fewer make PSI large by chance alone
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One merged figure over the newest rows of the live version; NaN where it is not known."""
+
+    version: int
+    rows: int
+    loss: float
+    baseline_loss: float
+    auc: float
+    baseline_auc: float
+    psi: NDArray[np.float64] | None  # [features]
+
+
+@dataclass(slots=True)
+class Readings:
+    """Gathers the newest rows of the live version, and its first as PSI's reference."""
+
+    features: int
+    _version: int = 0
+    _reference: NDArray[np.int64] | None = None
+    _reference_rows: int = 0
+    _newest: list[tuple[int, float, float, bytes, bytes, bytes]] = field(default_factory=list)
+
+    def take(
+        self,
+        version: int,
+        rows: int,
+        loss_sum: float,
+        baseline_sum: float,
+        scores: bytes,
+        baseline_scores: bytes,
+        features: bytes,
+    ) -> Reading | None:
+        """One bucket's figures in; a reading when NEWEST_ROWS more have come."""
+        if not version or not rows:
+            return None
+        if version != self._version:
+            self._version, self._reference, self._reference_rows = version, None, 0
+            self._newest.clear()
+        self._newest.append((rows, loss_sum, baseline_sum, scores, baseline_scores, features))
+        if sum(each[0] for each in self._newest) < NEWEST_ROWS:
+            return None
+        reading = self._reading()
+        self._newest.clear()
+        return reading
+
+    def _reading(self) -> Reading:
+        rows = sum(each[0] for each in self._newest)
+        bins = _dense([each[5] for each in self._newest], self.features * FEATURE_BINS)
+        newest = bins.reshape(self.features, FEATURE_BINS)
+        return Reading(
+            self._version,
+            rows,
+            sum(each[1] for each in self._newest) / rows,
+            sum(each[2] for each in self._newest) / rows,
+            auc(_dense([each[3] for each in self._newest], 2 * PROBABILITY_BINS)),
+            auc(_dense([each[4] for each in self._newest], 2 * PROBABILITY_BINS)),
+            self._shift(newest, rows),
+        )
+
+    def _shift(self, newest: NDArray[np.int64], rows: int) -> NDArray[np.float64] | None:
+        if self._reference_rows < REFERENCE_ROWS:
+            self._reference = newest if self._reference is None else self._reference + newest
+            self._reference_rows += rows
+            return None
+        assert self._reference is not None
+        return np.array([psi(old, new) for old, new in zip(self._reference, newest, strict=True)])
+
+
+def auc(histogram: NDArray[np.int64]) -> float:
+    """Area under the ROC curve from counts by bin, [2 x bins]: negatives, then positives. Ties
+    count half.
+    """
+    negatives, positives = histogram.reshape(2, -1)
+    if not negatives.sum() or not positives.sum():
+        return float("nan")
+    below = np.cumsum(negatives) - negatives / 2
+    return float((positives * below).sum() / (positives.sum() * negatives.sum()))
+
+
+def _dense(sparse: list[bytes], size: int) -> NDArray[np.int64]:
+    pairs = np.frombuffer(b"".join(sparse), "<i4").reshape(-1, 2)
+    return np.bincount(pairs[:, 0], pairs[:, 1], size).astype(np.int64)

@@ -1,0 +1,3 @@
+"""Decides what is live; the only owner of the log of record, of artifacts, and of every topic's
+making.
+"""

@@ -1,0 +1,46 @@
+"""What is live, what was live, and who said so, in plain values: facts, the ledger they make, the
+book that adds to it.
+
+Nothing here knows of Kafka, protobuf, files, clocks or environment.
+"""
+
+from services.registry.domain.book import Book, TermsOf, Unwanted
+from services.registry.domain.facts import (
+    Candidate,
+    Declared,
+    Evaluated,
+    Fact,
+    Finished,
+    Opened,
+    Released,
+    Stored,
+    Trained,
+    Verdict,
+    Versioned,
+)
+from services.registry.domain.ledger import Ledger, Run, newest_runs
+from services.registry.domain.terms import Terms, changed_parts, terms, terms_of
+
+__all__ = [
+    "Book",
+    "Candidate",
+    "Declared",
+    "Evaluated",
+    "Fact",
+    "Finished",
+    "Ledger",
+    "Opened",
+    "Released",
+    "Run",
+    "Stored",
+    "Terms",
+    "TermsOf",
+    "Trained",
+    "Unwanted",
+    "Verdict",
+    "Versioned",
+    "changed_parts",
+    "newest_runs",
+    "terms",
+    "terms_of",
+]

@@ -1,0 +1,124 @@
+"""The registry's state: a fold over facts, nothing else, so that reading the log of record again
+gives the same.
+
+Nothing is decided here and nothing refused: facts have happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from services.registry.domain.facts import (
+    Declared,
+    Evaluated,
+    Fact,
+    Finished,
+    Opened,
+    Released,
+    Stored,
+    Trained,
+    Versioned,
+)
+
+UNOPENED_RUNS_MAX = (
+    1_000  # runs heard of before their opening; anyone may write such events, 1,000 x ~5 kB = 5 MB
+)
+
+
+@dataclass(slots=True)
+class Run:
+    """What is known of one run; parts may come in any order: they stand in different topics."""
+
+    opened: Opened | None = None
+    trained: Trained | None = None
+    evaluated: Evaluated | None = None
+    released: Released | None = None
+    finished: Finished | None = None
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The registry's state."""
+
+    declarations: dict[str, list[Declared]] = field(default_factory=dict)  # oldest first
+    runs: dict[str, Run] = field(default_factory=dict)  # in the order of their first event
+    open: dict[str, int] = field(default_factory=dict)  # run id -> deadline, milliseconds
+    stored: dict[str, Stored] = field(default_factory=dict)
+    versions: dict[str, dict[int, Versioned]] = field(default_factory=dict)
+    releases: dict[str, list[Released]] = field(default_factory=dict)  # oldest first
+    unopened: dict[str, None] = field(default_factory=dict)
+
+    def apply(self, fact: Fact) -> None:
+        """Facts are never refused here: they have happened."""
+        match fact:
+            case Declared():
+                self.declarations.setdefault(fact.name, []).append(fact)
+            case Stored():
+                self.stored[fact.digest] = fact
+            case Versioned():
+                self.versions.setdefault(fact.pipeline, {})[fact.version] = fact
+            case Released():
+                self.releases.setdefault(fact.pipeline, []).append(fact)
+                if fact.cause == "release":
+                    self._run(fact.run_id).released = fact
+            case _:
+                self._apply_to_run(fact)
+
+    def declared(self, pipeline: str, version: int = 0) -> Declared | None:
+        """A declaration of `pipeline`; version 0 is the newest."""
+        known = self.declarations.get(pipeline, [])
+        return next((d for d in reversed(known) if version in (0, d.version)), None)
+
+    def champion(self, pipeline: str) -> Released | None:
+        releases = self.releases.get(pipeline)
+        return releases[-1] if releases else None
+
+    def aliases(self, pipeline: str) -> dict[str, int]:
+        """champion, previous, baseline -> version; those that there are."""
+        releases = self.releases.get(pipeline, [])
+        if not releases:
+            return {}
+        live = releases[-1]
+        named = {"champion": live.version, "baseline": releases[0].version}
+        return named | ({"previous": live.previous_version} if live.previous_version else {})
+
+    def who_served(self, pipeline: str, at_ms: int) -> Released | None:
+        """The release that was live at a wall time."""
+        releases = self.releases.get(pipeline, [])
+        return next((r for r in reversed(releases) if r.at_ms <= at_ms), None)
+
+    def _run(self, run_id: str) -> Run:
+        if run_id not in self.runs:
+            self.runs[run_id] = Run()
+            self.unopened[run_id] = None
+            if len(self.unopened) > UNOPENED_RUNS_MAX:
+                oldest = next(iter(self.unopened))
+                del self.unopened[oldest], self.runs[oldest]
+        return self.runs[run_id]
+
+    def _apply_to_run(self, fact: Opened | Trained | Evaluated | Finished) -> None:
+        run = self._run(fact.run_id)
+        match fact:
+            case Opened():
+                run.opened = fact
+                self.open[fact.run_id] = fact.deadline_ms
+                self.unopened.pop(fact.run_id, None)
+            case Trained():
+                run.trained = fact
+            case Evaluated():
+                run.evaluated = fact
+            case Finished():
+                run.finished = fact
+                self.open.pop(fact.run_id, None)
+
+
+def newest_runs(ledger: Ledger, pipeline: str, newest: int) -> Iterator[Run]:
+    """Runs of a pipeline, the newest first; `newest` 0: all."""
+    found = 0
+    for run in reversed(list(ledger.runs.values())):
+        if run.opened and pipeline in ("", run.opened.pipeline):
+            yield run
+            found += 1
+            if found == newest:
+                return

@@ -1,0 +1,257 @@
+"""The registry's one loop: runs, releases and people's wishes become facts in the log of record.
+
+Every fact of a batch goes out in one transaction with the offsets that caused it. What the doors
+answer from is a second ledger that holds committed facts only, so that nobody ever reads what a
+later abort takes back.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
+
+from driftloop.contracts import topics
+from driftloop.contracts.model_pb2 import ModelEvaluated, ModelTrained, RegistryEvent
+from driftloop.contracts.retrain_pb2 import RetrainResolved
+from driftloop.kit.broker import Partition, Record
+from driftloop.kit.errors import Malformed, Unavailable
+from driftloop.kit.events import event, read_event
+from driftloop.kit.inbox import Inbox
+from driftloop.kit.log import logger
+from driftloop.kit.task import NOTHING, Assigned, Decision, Moment
+from driftloop.kit.topic import Emit
+from services.registry import codec, domain
+
+SOURCE = "registry"
+INPUTS = (
+    topics.RETRAIN_RESOLVED.topic().name,
+    topics.MODEL_TRAINED.topic().name,
+    topics.MODEL_EVALUATED.topic().name,
+)
+# After a stop the ends of runs may stand unread in the log while their deadlines have passed: read
+# first, then judge.
+DEADLINE_GRACE_MS = 5_000
+
+Command = Callable[
+    [domain.Book, int], tuple[Any, list[domain.Fact]]
+]  # book, wall ms -> answer, new facts
+log = logger(__name__)
+
+
+class Shown:
+    """The committed ledger, for the doors. None while another replica owns the loop, or no one does
+    yet.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._ledger: domain.Ledger | None = None
+
+    def show(self, ledger: domain.Ledger | None) -> None:
+        with self._lock:
+            self._ledger = ledger
+
+    def add(self, facts: Sequence[domain.Fact]) -> None:
+        with self._lock:
+            assert self._ledger is not None
+            for fact in facts:
+                self._ledger.apply(fact)
+
+    @contextmanager
+    def reading(self) -> Iterator[domain.Ledger]:
+        """The ledger, still while it is read. Unavailable where this replica has none."""
+        with self._lock:
+            if self._ledger is None:
+                raise Unavailable(
+                    "this replica does not own the registry's loop: it stands by, or is starting"
+                )
+            yield self._ledger
+
+
+class RegistryTask:
+    """The loop's decisions; see `driftloop.kit.task.Task` for who calls what."""
+
+    def __init__(
+        self,
+        terms: domain.TermsOf,
+        inbox: Inbox[Command],
+        shown: Shown,
+        *,
+        deadline_default_ms: int,
+    ) -> None:
+        self._terms = terms
+        self._inbox = inbox
+        self._shown = shown
+        self._deadline_default_ms = deadline_default_ms
+        self._book = domain.Book(domain.Ledger(), terms)
+        self._facts: list[domain.Fact] = []  # wanted, not yet committed
+        self._answers: list[tuple[Future[Any], Any]] = []  # given once the facts are committed
+        self._deadlines_from_ms = -1
+
+    def restore(self, assigned: Assigned) -> Mapping[Partition, int]:
+        log_of_record = topics.REGISTRY_EVENTS.topic()
+        start, end = assigned.bounds(log_of_record.name, 0)
+        working, shown = domain.Ledger(), domain.Ledger()
+        for record in assigned.read(log_of_record.name, 0, start, end):
+            fact = _fact(record)
+            if fact is not None:
+                working.apply(fact)
+                shown.apply(fact)
+        self._book = domain.Book(working, self._terms)
+        self._shown.show(shown)
+        return {}
+
+    def handle(self, records: Sequence[Record], now: Moment) -> Decision:
+        counts: Counter[str] = Counter()
+        facts: list[domain.Fact] = []
+        for record in records:
+            try:
+                facts += self._learned(record, now, counts)
+            except Malformed as error:
+                counts[error.rule] += 1
+                log.warning("control event passed over: %s", error)
+        return self._decision(facts, len(records), counts)
+
+    def tick(self, now: Moment) -> Decision:
+        if self._deadlines_from_ms < 0:
+            self._deadlines_from_ms = now.ms + DEADLINE_GRACE_MS
+        facts = self._book.overdue(now.ms) if now.ms >= self._deadlines_from_ms else []
+        for command, future in self._inbox.take():
+            facts += self._obeyed(command, future, now)
+        return self._decision(facts, 0, {})
+
+    def committed(self, now: Moment) -> None:
+        self._shown.add(self._facts)
+        for future, answer in self._answers:
+            future.set_result(answer)
+        self._facts, self._answers = [], []
+
+    def close(self) -> None:
+        self._shown.show(None)
+        self._inbox.give_up("the registry's loop began anew or moved to another replica; ask again")
+        self._facts, self._answers = [], []
+
+    def _learned(self, record: Record, now: Moment, counts: Counter[str]) -> list[domain.Fact]:
+        fact = self._event(record)
+        if fact is None:
+            return []
+        facts = self._book.learn(fact, now.ms)
+        counts["learned" if facts else "ignored"] += 1
+        return facts
+
+    def _event(self, record: Record) -> domain.Opened | domain.Trained | domain.Evaluated | None:
+        match record.topic:
+            case topic if topic == INPUTS[0]:
+                resolved = read_event(record, RetrainResolved)
+                return codec.opened(
+                    resolved.message,
+                    resolved.time_ms,
+                    deadline_default_ms=self._deadline_default_ms,
+                )
+            case topic if topic == INPUTS[1]:
+                trained = read_event(record, ModelTrained)
+                return codec.trained(trained.message, trained.time_ms)
+            case _:
+                evaluated = read_event(record, ModelEvaluated)
+                return codec.evaluated(evaluated.message, evaluated.time_ms)
+
+    def _obeyed(self, command: Command, future: Future[Any], now: Moment) -> list[domain.Fact]:
+        if not future.set_running_or_notify_cancel():
+            return []  # who asked has gone
+        try:
+            answer, facts = command(self._book, now.ms)
+        except domain.Unwanted as error:
+            future.set_exception(error)
+            return []
+        self._answers.append((future, answer))
+        return facts
+
+    def _decision(
+        self, facts: Sequence[domain.Fact], rows_in: int, counts: Mapping[str, int]
+    ) -> Decision:
+        self._facts += facts
+        if not facts and not rows_in:
+            return NOTHING
+        emits = [emit for fact in facts for emit in _emits(fact)]
+        return Decision(emits=emits, rows_in=rows_in, rows_out=len(facts), counts=dict(counts))
+
+
+def _fact(record: Record) -> domain.Fact | None:
+    try:
+        return codec.fact(read_event(record, RegistryEvent).message)
+    except (
+        Malformed
+    ) as error:  # not ours: only this loop writes here, and it writes what it can read
+        log.error("passed over in the log of record: %s", error)
+        return None
+
+
+def _emits(fact: domain.Fact) -> list[Emit]:
+    """The fact for the log of record, and for those that wait for its kind."""
+    name, at_ms, pipeline = _identity(fact)
+    emits = [
+        event(
+            topics.REGISTRY_EVENTS.topic(),
+            codec.event(fact),
+            id=name,
+            source=SOURCE,
+            time_ms=at_ms,
+            key=pipeline,
+        )
+    ]
+    match fact:
+        case domain.Declared():
+            emits.append(
+                event(
+                    topics.PIPELINES.topic(),
+                    codec.declaration(fact),
+                    id=name,
+                    source=SOURCE,
+                    time_ms=at_ms,
+                    key=pipeline,
+                )
+            )
+        case domain.Released():
+            emits.append(
+                event(
+                    topics.MODEL_RELEASED.topic(),
+                    codec.released(fact),
+                    id=name,
+                    source=SOURCE,
+                    time_ms=at_ms,
+                    key=f"{pipeline}.g{fact.generation}",
+                )
+            )
+        case domain.Finished():
+            emits.append(
+                event(
+                    topics.RUN_FINISHED.topic(),
+                    codec.finished(fact),
+                    id=name,
+                    source=SOURCE,
+                    time_ms=at_ms,
+                    key=pipeline,
+                )
+            )
+    return emits
+
+
+def _identity(fact: domain.Fact) -> tuple[str, int, str]:
+    """Event id (made from what caused the fact), wall milliseconds, pipeline."""
+    kind = type(fact).__name__.lower()
+    match fact:
+        case domain.Declared():
+            return f"{kind}-{fact.name}-{fact.version}", fact.at_ms, fact.name
+        case domain.Stored():
+            return f"{kind}-{fact.digest}", fact.at_ms, fact.pipeline
+        case domain.Versioned():
+            return f"{kind}-{fact.pipeline}-{fact.version}", fact.created_ms, fact.pipeline
+        case domain.Released():
+            cause = fact.run_id if fact.cause == "release" else f"{fact.cause}-{fact.at_ms}"
+            return f"{kind}-{fact.pipeline}-{fact.version}-{cause}", fact.at_ms, fact.pipeline
+        case _:
+            return f"{kind}-{fact.run_id}", fact.at_ms, fact.pipeline

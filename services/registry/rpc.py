@@ -1,0 +1,301 @@
+"""The registry's doors: checks a question, answers from the committed ledger, or hands a wish to
+the loop and waits.
+
+No state is changed here: topics are made and artifacts kept before the loop hears of them, so a
+wish that fails half-way leaves nothing that a second try would not find and use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from concurrent.futures import TimeoutError as Expired
+from threading import Lock
+from typing import TypeVar
+
+import grpc
+
+from driftloop import spec
+from driftloop.contracts.model_pb2 import ArtifactStored, ModelReleased, ModelVersion
+from driftloop.contracts.registry_pb2 import (
+    ApplyReply,
+    ApplyRequest,
+    ArtifactChunk,
+    ArtifactRequest,
+    ModelRequest,
+    ModelsReply,
+    ModelsRequest,
+    PipelinesReply,
+    PipelinesRequest,
+    PromoteRequest,
+    RollbackRequest,
+    RunsReply,
+    RunsRequest,
+    WhoServedReply,
+    WhoServedRequest,
+)
+from driftloop.contracts.registry_pb2_grpc import RegistryServicer
+from driftloop.kit.broker import Broker
+from driftloop.kit.clock import Clock
+from driftloop.kit.errors import Malformed, Refused, Unavailable
+from driftloop.kit.inbox import Inbox
+from driftloop.kit.rpc import answers
+from services.registry import codec, domain, topology
+from services.registry.handlers import Command, Shown
+from services.registry.store import Store
+
+GENERATION = 1  # a second one is refused until it is built
+YAML_CHARACTERS_MAX = (
+    256_000  # a file of 1,000 features is 100,000; `pipelines` takes 1 MiB a message
+)
+NOT_FOUND, FAILED_PRECONDITION, DATA_LOSS = "NOT_FOUND", "FAILED_PRECONDITION", "DATA_LOSS"
+A = TypeVar("A")
+
+
+class Doors(RegistryServicer):
+    """Every call of proto/registry.proto."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        store: Store,
+        inbox: Inbox[Command],
+        shown: Shown,
+        clock: Clock,
+        *,
+        answer_seconds_max: float,
+    ) -> None:
+        self._broker = broker
+        self._store = store
+        self._inbox = inbox
+        self._shown = shown
+        self._clock = clock
+        self._answer_seconds_max = answer_seconds_max
+        self._applying = Lock()
+
+    @answers
+    def Apply(self, request: ApplyRequest, context: grpc.ServicerContext) -> ApplyReply:
+        pipeline = _parsed(request.yaml)
+        with self._applying:  # two first declarations of one name must not pass each other
+            return self._apply(pipeline, request)
+
+    def _apply(self, pipeline: spec.Pipeline, request: ApplyRequest) -> ApplyReply:
+        with self._shown.reading() as ledger:
+            newest = ledger.declared(pipeline.name)
+        _check_generation(pipeline, newest)
+        wanted = topology.pipeline(pipeline.name, GENERATION, pipeline.partitions)
+        created = self._broker.create(wanted)
+        draft = domain.Declared(
+            pipeline.name,
+            0,
+            GENERATION,
+            request.yaml,
+            pipeline.digest(),
+            request.by or "unknown",
+            self._clock.ms(),
+        )
+        declared, changed = self._ask(lambda book, _: _declare(book, draft))
+        warnings = [*self._broker.differences(wanted), *self._missing_sources(pipeline)]
+        return ApplyReply(
+            pipeline=codec.declaration(declared),
+            changed=changed,
+            created_topics=created,
+            warnings=warnings,
+        )
+
+    @answers
+    def Pipelines(self, request: PipelinesRequest, context: grpc.ServicerContext) -> PipelinesReply:
+        with self._shown.reading() as ledger:
+            return PipelinesReply(
+                pipelines=[codec.declaration(known[-1]) for known in ledger.declarations.values()]
+            )
+
+    @answers
+    def Models(self, request: ModelsRequest, context: grpc.ServicerContext) -> ModelsReply:
+        with self._shown.reading() as ledger:
+            _known(ledger, request.pipeline)
+            aliases = ledger.aliases(request.pipeline)
+            versions = ledger.versions.get(request.pipeline, {}).values()
+            return ModelsReply(models=[codec.version(version, aliases) for version in versions])
+
+    @answers
+    def Model(self, request: ModelRequest, context: grpc.ServicerContext) -> ModelVersion:
+        with self._shown.reading() as ledger:
+            _known(ledger, request.pipeline)
+            return codec.version(_wanted(ledger, request), ledger.aliases(request.pipeline))
+
+    @answers
+    def Runs(self, request: RunsRequest, context: grpc.ServicerContext) -> RunsReply:
+        with self._shown.reading() as ledger:
+            if request.pipeline:
+                _known(ledger, request.pipeline)
+            return RunsReply(
+                runs=map(codec.run, domain.newest_runs(ledger, request.pipeline, request.newest))
+            )
+
+    @answers
+    def Promote(self, request: PromoteRequest, context: grpc.ServicerContext) -> ModelReleased:
+        return self._released(
+            request.pipeline,
+            lambda book, now_ms: book.promote(
+                request.pipeline,
+                request.version,
+                by=request.by or "unknown",
+                reason=request.reason,
+                now_ms=now_ms,
+            ),
+        )
+
+    @answers
+    def Rollback(self, request: RollbackRequest, context: grpc.ServicerContext) -> ModelReleased:
+        return self._released(
+            request.pipeline,
+            lambda book, now_ms: book.rollback(
+                request.pipeline, by=request.by or "unknown", reason=request.reason, now_ms=now_ms
+            ),
+        )
+
+    @answers
+    def WhoServed(self, request: WhoServedRequest, context: grpc.ServicerContext) -> WhoServedReply:
+        at_ms = request.at_ms or self._clock.ms()
+        with self._shown.reading() as ledger:
+            _known(ledger, request.pipeline)
+            released = ledger.who_served(request.pipeline, at_ms)
+            if released is None:
+                raise Refused(f"{request.pipeline} served no model at {at_ms} ms", status=NOT_FOUND)
+            model = ledger.versions[request.pipeline][released.version]
+            return WhoServedReply(
+                released=codec.released(released),
+                model=codec.version(model, ledger.aliases(request.pipeline)),
+            )
+
+    @answers
+    def Upload(
+        self, request_iterator: Iterator[ArtifactChunk], context: grpc.ServicerContext
+    ) -> ArtifactStored:
+        head = next(request_iterator, None)
+        if head is None:
+            raise Refused("an upload without a chunk; the first one carries digest and bytes")
+        with self._shown.reading():
+            pass_on = _data(head, request_iterator)
+        try:
+            size = self._store.write(head.digest, pass_on)
+        except Malformed as error:
+            raise Refused(str(error)) from error
+        stored = domain.Stored(head.digest, size, head.pipeline, head.run_id, self._clock.ms())
+        self._ask(lambda book, _: (stored, book.store(stored)))
+        return codec.stored(stored)
+
+    @answers
+    def Download(
+        self, request: ArtifactRequest, context: grpc.ServicerContext
+    ) -> Iterator[ArtifactChunk]:
+        size = self._store.size(request.digest)
+        if size is None:
+            raise Refused(f"artifact {request.digest} is not kept here", status=NOT_FOUND)
+        head = ArtifactChunk(digest=request.digest, bytes=size)
+        try:
+            for chunk in self._store.read(request.digest):
+                head.data = chunk
+                yield head
+                head = ArtifactChunk()
+        except Malformed as error:
+            raise Refused(str(error), status=DATA_LOSS) from error
+
+    def _ask(self, command: Callable[[domain.Book, int], tuple[A, list[domain.Fact]]]) -> A:
+        """The loop's answer, once the transaction that holds it is committed."""
+        with self._shown.reading():
+            future = self._inbox.submit(command)
+        try:
+            answer: A = future.result(self._answer_seconds_max)
+        except Expired as error:
+            future.cancel()
+            raise Unavailable(
+                f"the registry's loop gave no answer in {self._answer_seconds_max:g} s"
+            ) from error
+        except CancelledError as error:
+            raise Unavailable("the registry's loop has ended; ask again") from error
+        except domain.Unwanted as error:
+            status = NOT_FOUND if error.missing else FAILED_PRECONDITION
+            raise Refused(str(error), status=status) from error
+        return answer
+
+    def _released(
+        self, pipeline: str, wish: Callable[[domain.Book, int], list[domain.Fact]]
+    ) -> ModelReleased:
+        with self._shown.reading() as ledger:
+            _known(ledger, pipeline)
+        facts = self._ask(lambda book, now_ms: _twice(wish(book, now_ms)))
+        released = next(fact for fact in facts if isinstance(fact, domain.Released))
+        return codec.released(released)
+
+    def _missing_sources(self, pipeline: spec.Pipeline) -> list[str]:
+        return [
+            f"source topic {source.topic} does not exist yet; ingestion starts once it does"
+            for source in pipeline.sources
+            if self._broker.partitions(source.topic) is None
+        ]
+
+
+def _parsed(yaml: str) -> spec.Pipeline:
+    if len(yaml) > YAML_CHARACTERS_MAX:
+        raise Refused(f"the file has {len(yaml)} characters, wanted at most {YAML_CHARACTERS_MAX}")
+    try:
+        return spec.parse(yaml)
+    except spec.Mistakes as mistakes:
+        raise Refused(str(mistakes)) from mistakes
+
+
+def _check_generation(pipeline: spec.Pipeline, newest: domain.Declared | None) -> None:
+    """What a generation fixes can't change within it."""
+    if newest is None:
+        return
+    old = spec.parse(newest.yaml)
+    if old.generation_digest() == pipeline.generation_digest():
+        return
+    parts = " and ".join(domain.changed_parts(old, pipeline)) or "the generation"
+    raise Refused(
+        f"{pipeline.name}: {parts} can't change within generation {newest.generation}, and a "
+        "second one is not built yet; keep them as they were, or declare under another name",
+        status=FAILED_PRECONDITION,
+    )
+
+
+def _declare(
+    book: domain.Book, draft: domain.Declared
+) -> tuple[tuple[domain.Declared, bool], list[domain.Fact]]:
+    declared, facts = book.declare(draft)
+    return (declared, bool(facts)), facts
+
+
+def _twice(facts: list[domain.Fact]) -> tuple[list[domain.Fact], list[domain.Fact]]:
+    return facts, facts
+
+
+def _known(ledger: domain.Ledger, pipeline: str) -> None:
+    if pipeline not in ledger.declarations:
+        there = ", ".join(ledger.declarations) or "none"
+        raise Refused(f"pipeline {pipeline!r} is not declared; there is: {there}", status=NOT_FOUND)
+
+
+def _wanted(ledger: domain.Ledger, request: ModelRequest) -> domain.Versioned:
+    """By digest, version or alias; `champion` where nothing is said."""
+    versions, aliases = ledger.versions.get(request.pipeline, {}), ledger.aliases(request.pipeline)
+    if request.digest:
+        found = next((v for v in versions.values() if v.digest == request.digest), None)
+    else:
+        found = versions.get(request.version or aliases.get(request.alias or "champion", 0))
+    if found is None:
+        asked = request.digest[:12] or request.version or request.alias or "champion"
+        there = ", ".join(map(str, versions)) or "none"
+        named = "".join(f", {alias} = {number}" for alias, number in aliases.items())
+        raise Refused(
+            f"{request.pipeline}@{asked} does not exist; there is: {there}{named}", status=NOT_FOUND
+        )
+    return found
+
+
+def _data(head: ArtifactChunk, rest: Iterator[ArtifactChunk]) -> Iterator[bytes]:
+    yield head.data
+    for chunk in rest:
+        yield chunk.data

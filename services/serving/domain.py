@@ -1,0 +1,122 @@
+"""What a pipeline answers: which model, which outputs, which label.
+
+Arrays in, arrays out. Nothing here knows of Kafka, protobuf, onnxruntime, files or clocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Kind = Literal["binary", "multiclass", "regression"]
+
+
+class Network(Protocol):
+    """A loaded model."""
+
+    @property
+    def provider(self) -> str: ...
+
+    def run(self, vectors: Floats) -> Floats:
+        """[rows, features] → [rows, outputs]: probabilities by class, or one value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the pipeline file asks of serving."""
+
+    pipeline: str
+    generation: int
+    partitions: int
+    features: Sequence[str]  # the vector's columns in order
+    kind: Kind
+    threshold: float  # binary: the positive class from here on
+    baseline: bool  # release.baseline is `first`
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A version that was made live."""
+
+    pipeline: str
+    generation: int
+    version: int
+    digest: str
+    run_id: str
+    baseline_version: int  # 0: this is the first release, or none is wanted
+    baseline_digest: str
+    inputs: Sequence[str]
+    classes: Sequence[str]  # empty: regression
+
+    @property
+    def width(self) -> int:
+        """Outputs of a row."""
+        return len(self.classes) or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """What a pipeline answers with, whole; replaced by reference between two batches, never
+    changed.
+    """
+
+    release: Release
+    network: Network
+    baseline_version: int  # 0: none
+    baseline: Network | None  # the very `network` where the live model is the first
+
+    def answer(self, vectors: Floats, plan: Plan) -> Answer:
+        """Outputs of the live model and of the baseline on the same rows. A row's answer does not
+        depend on the others.
+        """
+        outputs = self.network.run(vectors)
+        baseline = None
+        if self.baseline is not None:
+            baseline = outputs if self.baseline is self.network else self.baseline.run(vectors)
+        return Answer(outputs, labels(outputs, plan), baseline)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    outputs: Floats  # [rows, outputs]
+    labels: npt.NDArray[np.int64] | None  # None: regression
+    baseline: Floats | None
+
+
+def labels(outputs: Floats, plan: Plan) -> npt.NDArray[np.int64] | None:
+    """Index of each row's class: by the threshold where there are two, else the likeliest; None for
+    regression.
+    """
+    if plan.kind == "regression":
+        return None
+    if plan.kind == "binary":
+        positive: npt.NDArray[np.int64] = (outputs[:, 1] >= np.float32(plan.threshold)).astype(
+            np.int64
+        )
+        return positive
+    likeliest: npt.NDArray[np.int64] = np.argmax(outputs, axis=1).astype(np.int64)
+    return likeliest
+
+
+def why_refused(release: Release, plan: Plan) -> str | None:
+    """Why a release can't answer this pipeline's rows; None: it can."""
+    if release.digest == "":
+        return "it names no artifact"
+    if list(release.inputs) != list(plan.features):
+        difference = _first_difference(release.inputs, plan.features)
+        return f"it wants {len(release.inputs)} features ({difference})"
+    if (plan.kind == "regression") != (not release.classes):
+        return f"it has {len(release.classes)} classes, the target is {plan.kind}"
+    return None
+
+
+def _first_difference(found: Sequence[str], wanted: Sequence[str]) -> str:
+    for number, (one, other) in enumerate(zip(found, wanted, strict=False)):
+        if one != other:
+            return f"number {number} is {one}, the pipeline's is {other}"
+    return f"the pipeline has {len(wanted)}"

@@ -1,0 +1,3 @@
+"""Training decides what a better model could be; the only owner of runs' acceptance, and of every
+fit.
+"""

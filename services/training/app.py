@@ -1,0 +1,129 @@
+"""Wiring of training: the pipelines followed, one control loop, its children, and the doors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from driftloop import spec
+from driftloop.contracts.model_pb2 import PipelineDeclared
+from driftloop.contracts.training_pb2_grpc import add_TrainingServicer_to_server
+from driftloop.dataset import Range
+from driftloop.kit.broker import Subscription
+from driftloop.kit.child import Child
+from driftloop.kit.follow import Follower
+from driftloop.kit.inbox import Inbox
+from driftloop.kit.loop import LoopSpec
+from driftloop.kit.run import App, Kit
+from driftloop.service import Declared, follow_pipelines
+from services.training.config import Config
+from services.training.domain import Known, Limits, Run
+from services.training.handlers import INPUTS, Command, Order, TrainingTask
+from services.training.plan import LearnerPlan, Places, Plan
+from services.training.rpc import Doors
+
+FIT = "services.training.fit"
+TICK_S = 0.1  # how soon a child's end is seen: a tenth of what a fit takes at least
+NICE = 10  # a fit gives way to what must be answered now
+
+
+def build(config: Config, kit: Kit) -> App:
+    inbox: Inbox[Command] = Inbox()
+    foundry = Foundry(config, kit)
+    doors = Doors(inbox, foundry.declared, answer_seconds_max=config.answer_seconds_max)
+    control = LoopSpec(
+        "control",
+        "",
+        Subscription(
+            "training-control",
+            INPUTS,
+            kit.transactional_id("control", "all"),
+            start=dict.fromkeys(INPUTS, "earliest"),
+        ),
+        lambda: TrainingTask(foundry, inbox, children_max=config.children_max),
+        interval_s=config.interval_ms / 1_000,
+        tick_s=TICK_S,
+        wake=inbox.wake,
+    )
+    return App(
+        servicers=[partial(add_TrainingServicer_to_server, doors)],
+        start=foundry.open,
+        loops=[control],
+    )
+
+
+class Foundry:
+    """What the task asks of the world: the pipelines that there are, and a child for a run."""
+
+    def __init__(self, config: Config, kit: Kit) -> None:
+        self._config, self._kit = config, kit
+        self._children = kit.children([FIT])
+        self._pipelines: dict[
+            str, Declared
+        ] = {}  # replaced by the follower's thread, entry by entry
+        self._follower: Follower[PipelineDeclared] | None = None
+        common = kit.common
+        self._places = Places(
+            common.kafka, common.driftloop_namespace, common.driftloop_registry, common.tls
+        )
+
+    def open(self) -> None:
+        self._follower = follow_pipelines(self._kit, self._declared, self._removed)
+
+    def declared(self, name: str) -> bool:
+        return name in self._pipelines
+
+    def ready(self) -> bool:
+        return self._follower is not None and self._follower.caught_up.is_set()
+
+    def order(self, pipeline: str) -> Order | None:
+        declared = self._pipelines.get(pipeline)
+        if declared is None:
+            return None
+        known = Known(declared.generation, declared.pipeline.retrain.deadline // 1_000)
+        return Order(known, declared.version, declared.pipeline.partitions)
+
+    def start(
+        self, run: Run, window: Sequence[Range], change_us: int | None, seconds_max: float
+    ) -> Child:
+        declared = self._pipelines[run.pipeline]
+        plan = _plan(run, declared, window, change_us)
+        return self._children.start(
+            run.run_id,
+            f"{FIT}:fit",
+            {"plan": plan, "places": self._places},
+            seconds_max=seconds_max,
+            memory_mb_max=self._config.memory_mb_max,
+            nice=NICE,
+        )
+
+    def _declared(self, declared: Declared) -> None:
+        self._pipelines[declared.name] = declared
+
+    def _removed(self, name: str) -> None:
+        self._pipelines.pop(name, None)
+
+
+def _plan(run: Run, declared: Declared, window: Sequence[Range], change_us: int | None) -> Plan:
+    pipeline = declared.pipeline
+    learners = [
+        LearnerPlan(one.name, one.kind, dict(one.params), one.seed, one.newest_us)
+        for one in pipeline.learners
+    ]
+    limits = Limits(pipeline.evaluation.holdout.rows, pipeline.evaluation.holdout.share_max)
+    return Plan(
+        run.run_id,
+        run.pipeline,
+        run.generation,
+        declared.version,
+        window,
+        learners,
+        tuple(pipeline.feature_names()),
+        _classes(pipeline),
+        limits,
+        change_us,
+    )
+
+
+def _classes(pipeline: spec.Pipeline) -> int:
+    return len(pipeline.target.classes) or 2

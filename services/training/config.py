@@ -1,0 +1,25 @@
+"""Settings of training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from driftloop.kit.config import setting
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Names in the environment: TRAINING_CHILDREN_MAX, …"""
+
+    children_max: int = setting(
+        1, at_least=1, at_most=64, why="runs that fit at the same time; the others wait"
+    )
+    memory_mb_max: int = setting(
+        4096, at_least=256, why="of one fit; 336,776 rows of 50 columns take about 600"
+    )
+    interval_ms: int = setting(
+        50, at_least=1, why="shortest time between two transactions of the control plane"
+    )
+    answer_seconds_max: float = setting(
+        10.0, above=0.0, why="wait for a call's transaction: twice the broker's limit"
+    )

@@ -1,0 +1,275 @@
+"""One run, in a child process of its own: read the window, hold rows out, fit, export, check,
+upload.
+
+Nothing here knows of the control topics: it is told what to read and gives back one
+`model.trained`. All heavy libraries are imported here, once, in the server that children are forked
+from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import onnx
+import onnxmltools
+import onnxruntime
+import river
+
+from driftloop import dataset
+from driftloop.contracts.model_pb2 import Candidate, ModelTrained, Window
+from driftloop.dataset import Envelopes, Range, Rows
+from driftloop.kit import rpc
+from driftloop.kit.broker import Broker
+from driftloop.kit.clock import Clock, SystemClock
+from driftloop.kit.errors import DriftloopError
+from driftloop.kit.events import to_json
+from driftloop.kit.kafka import KafkaBroker
+from driftloop.plugins import LEARNERS, Examples, Unknown, find
+from services.training.domain import cut, newest
+from services.training.learners import SHIPPED
+from services.training.learners.parity import PARITY_MAX, largest_difference
+from services.training.plan import LearnerPlan, Plan
+from services.training.store import Store
+
+ROWS_MIN = 2  # of two classes; a learner may want more and says so
+
+Report = Callable[[dict[str, Any]], None]
+Upload = Callable[[bytes], str]
+
+
+def fit(argument: dict[str, Any], report: Report) -> dict[str, Any]:
+    """The child's function. `argument`: {"plan": Plan, "places": Places}; gives back {"trained":
+    JSON}.
+    """
+    plan, places = argument["plan"], argument["places"]
+    clock = SystemClock()
+    broker = KafkaBroker(places.kafka, places.namespace)
+    with rpc.channel(places.registry, places.tls) as channel:
+        store = Store(channel, clock)
+        upload = lambda model: store.upload(model, plan.pipeline, plan.run_id)  # noqa: E731
+        trained = Workshop(plan, upload, report, clock).run(broker)
+    return {"trained": to_json(trained)}
+
+
+class Workshop:
+    """One run's work, from offsets to a `ModelTrained`."""
+
+    def __init__(self, plan: Plan, upload: Upload, report: Report, clock: Clock) -> None:
+        self._plan, self._upload, self._clock = plan, upload, clock
+        self._report, self._began_s = report, clock.seconds()
+        self._code = code_digest()
+        self._twins: dict[
+            str, Candidate
+        ] = {}  # what was fitted before on the same rows by the same means
+
+    def run(self, broker: Broker) -> ModelTrained:
+        """Everything; a candidate that fails carries its error, and if all do, the run has
+        failed.
+        """
+        plan = self._plan
+        self._tell("reading")
+        rows, envelopes = dataset.read(
+            broker, plan.ranges, lambda count: self._tell("reading", rows=count)
+        )
+        if len(rows) and rows.vectors.shape[1] != len(plan.names):
+            return self._failed(
+                f"examples have {rows.vectors.shape[1]} columns, wanted {len(plan.names)}"
+            )
+        fitted, held = self._held_out(rows, envelopes)
+        if held.rows == 0:
+            return self._failed(
+                f"{len(rows)} labelled rows are too few to hold any out for the judgement"
+            )
+        candidates = [
+            self._candidate(number, learner, rows, envelopes, fitted)
+            for number, learner in enumerate(plan.learners)
+        ]
+        trained = self._failed("; ".join(f"{one.name}: {one.error}" for one in candidates))
+        if any(one.digest for one in candidates):
+            trained.outcome, trained.reason = "trained", ""
+        trained.candidates.extend(candidates)
+        trained.holdout.CopyFrom(held)
+        return trained
+
+    def _held_out(self, rows: Rows, envelopes: Envelopes) -> tuple[list[Range], Window]:
+        """The offsets that may be fitted on, and the record of the rows that may not."""
+        change_us = self._plan.change_us
+        since = None if change_us is None else int((rows.times >= change_us).sum())
+        chosen = cut(
+            envelopes.partitions,
+            envelopes.offsets,
+            envelopes.counts,
+            envelopes.sequences,
+            self._plan.limits.rows(len(rows), since),
+        )
+        fitted = [_until(one, chosen.offsets) for one in self._plan.ranges]
+        held = [
+            Range(one.topic, one.partition, chosen.offsets[one.partition], one.end)
+            for one in self._plan.ranges
+            if one.partition in chosen.offsets
+        ]
+        return fitted, dataset.window(rows.within(held), held)
+
+    def _candidate(
+        self,
+        number: int,
+        learner: LearnerPlan,
+        rows: Rows,
+        envelopes: Envelopes,
+        fitted: Sequence[Range],
+    ) -> Candidate:
+        done = number / len(self._plan.learners)
+        self._tell("fitting", learner.name, done)
+        ranges = _newest(learner.window_us, fitted, envelopes)
+        mine = rows.within(ranges)
+        candidate = Candidate(
+            name=learner.name,
+            kind=learner.kind,
+            seed=learner.seed,
+            window=dataset.window(mine, ranges),
+        )
+        candidate.params.update(dict(learner.params))
+        twin = self._twins.setdefault(_recipe(learner, candidate.window), candidate)
+        if (
+            twin is not candidate
+        ):  # at first everything is within the newest weeks: one fit serves both
+            return _as(twin, candidate)
+        try:
+            self._make(learner, mine, candidate, done)
+        except (ValueError, Unknown, DriftloopError) as error:
+            candidate.digest, candidate.bytes = "", 0
+            candidate.error = str(error) or type(error).__name__
+        return candidate
+
+    def _make(self, learner: LearnerPlan, rows: Rows, candidate: Candidate, done: float) -> None:
+        """Fit, export, check, upload. ValueError and its like: why there is no model."""
+        examples = _examples(rows, self._plan)
+        began_s = self._clock.seconds()
+        learnt = find(LEARNERS, learner.kind, SHIPPED)().fit(examples, learner.params, learner.seed)
+        candidate.fit_s = self._clock.seconds() - began_s
+        self._tell("exporting", learner.name, done, len(rows))
+        began_s = self._clock.seconds()
+        model = learnt.onnx(self._metadata(learner, candidate.window))
+        candidate.parity_max = largest_difference(learnt, model, examples.vectors)
+        candidate.export_s = self._clock.seconds() - began_s
+        if not candidate.parity_max <= PARITY_MAX:  # NaN is refused too
+            raise ValueError(
+                f"the export differs from the learner by {candidate.parity_max:g}, "
+                f"wanted at most {PARITY_MAX:g}"
+            )
+        self._tell("uploading", learner.name, done, len(rows))
+        candidate.digest, candidate.bytes = self._upload(model), len(model)
+
+    def _metadata(self, learner: LearnerPlan, window: Window) -> dict[str, str]:
+        """What made the model, in the model. Not the run: the same rows and recipe are the same
+        bytes in any run.
+        """
+        return {
+            "pipeline": self._plan.pipeline,
+            "generation": str(self._plan.generation),
+            "kind": learner.kind,
+            "params": json.dumps(dict(learner.params), sort_keys=True),
+            "seed": str(learner.seed),
+            "window": to_json(window).decode(),
+            "rows_sha256": window.rows_sha256,
+            "code": self._code,
+            "inputs": json.dumps(self._plan.names),
+        }
+
+    def _failed(self, reason: str) -> ModelTrained:
+        plan = self._plan
+        return ModelTrained(
+            run_id=plan.run_id,
+            pipeline=plan.pipeline,
+            generation=plan.generation,
+            declaration=plan.declaration,
+            outcome="failed",
+            reason=reason,
+            code=self._code,
+            cpu=cpu_features(),
+        )
+
+    def _tell(self, stage: str, candidate: str = "", done: float = 0.0, rows: int = 0) -> None:
+        self._report(
+            {
+                "stage": stage,
+                "candidate": candidate,
+                "done": done,
+                "rows": rows,
+                "seconds": self._clock.seconds() - self._began_s,
+            }
+        )
+
+
+def code_digest() -> str:
+    """Of training's own source and the libraries' versions: what, beside rows, params and seed,
+    makes the bytes.
+    """
+    here = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted([*here.rglob("*.py"), Path(dataset.__file__)]):
+        digest.update(path.name.encode() + path.read_bytes())
+    for library in (lightgbm, np, onnx, onnxmltools, onnxruntime, river):
+        digest.update(f"{library.__name__}=={library.__version__}".encode())
+    return digest.hexdigest()
+
+
+def cpu_features() -> str:
+    """What numpy found: exp and log differ in their last bits between AVX2 and AVX-512."""
+    found = np.show_config(mode="dicts")["SIMD Extensions"]
+    return " ".join([*found.get("baseline", ()), *found.get("found", ())])
+
+
+def _until(one: Range, cuts: Mapping[int, int]) -> Range:
+    return Range(one.topic, one.partition, one.start, cuts.get(one.partition, one.end))
+
+
+def _newest(window_us: int | None, fitted: Sequence[Range], envelopes: Envelopes) -> list[Range]:
+    """`fitted`, or of it what holds the newest `window_us` of event time; empty ranges are left
+    out.
+    """
+    ranges = [one for one in fitted if one.end > one.start]
+    if window_us is None or not len(envelopes.newest):
+        return ranges
+    ends = {one.partition: one.end for one in fitted}
+    inside = envelopes.offsets < np.array([ends.get(int(p), 0) for p in envelopes.partitions])
+    last_us = int(envelopes.newest[inside].max(initial=0))
+    starts = newest(
+        envelopes.partitions[inside],
+        envelopes.offsets[inside],
+        envelopes.newest[inside],
+        last_us - window_us,
+    )
+    return [
+        Range(one.topic, one.partition, max(one.start, starts[one.partition]), one.end)
+        for one in ranges
+        if one.partition in starts
+    ]
+
+
+def _examples(rows: Rows, plan: Plan) -> Examples:
+    if len(rows) < ROWS_MIN or len(np.unique(rows.target)) < 2:
+        raise ValueError(
+            f"{len(rows)} rows of {len(np.unique(rows.target))} classes can't be learnt from"
+        )
+    return Examples(rows.times, rows.vectors, rows.target, plan.names, plan.classes)
+
+
+def _recipe(learner: LearnerPlan, window: Window) -> str:
+    return json.dumps(
+        [learner.kind, dict(learner.params), learner.seed, window.rows_sha256], sort_keys=True
+    )
+
+
+def _as(twin: Candidate, candidate: Candidate) -> Candidate:
+    """The twin's model under the candidate's own name; it took no time of its own."""
+    name = candidate.name
+    candidate.CopyFrom(twin)
+    candidate.name, candidate.fit_s, candidate.export_s = name, 0.0, 0.0
+    return candidate

@@ -1,0 +1,13 @@
+"""The learners that come with Driftloop, declared as any package would declare its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+SHIPPED: Mapping[str, str] = MappingProxyType(
+    {
+        "lightgbm": "services.training.learners.gbm:LightGBM",
+        "river": "services.training.learners.logistic:RiverLogistic",
+    }
+)

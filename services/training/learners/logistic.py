@@ -1,0 +1,181 @@
+"""River's StandardScaler and LogisticRegression, learnt in fixed blocks of 64 rows, and our own
+export of them.
+
+A missing value is replaced by the scaler's mean so far, which is 0 after scaling: in learning, in
+predicting and, spelt out, in the graph. What is left of the last block of 64 is not learnt: another
+cut would give other weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+from river.linear_model import LogisticRegression
+from river.optim import SGD
+from river.preprocessing import StandardScaler
+
+from driftloop.plugins import Examples, Learnt
+from services.training.learners import graph
+
+BLOCK = 64  # rows; part of the model's meaning
+PARAMS = {"learning_rate": 0.01, "intercept_learning_rate": 0.01, "l2": 0.0}  # River's own defaults
+ESTIMATOR = "LogisticRegression"
+Floats = npt.NDArray[np.float64]
+
+
+class RiverLogistic:
+    """`params`: those of PARAMS. The seed is not used: nothing here is by chance."""
+
+    def fit(self, examples: Examples, params: Mapping[str, Any], seed: int) -> Learnt:
+        settings = _checked(params)
+        _check(examples)
+        names = [str(column) for column in range(examples.vectors.shape[1])]
+        shift = _first_values(examples.vectors)
+        scaler, model = StandardScaler(), _logistic(settings)
+        for start in range(0, len(examples.vectors) - BLOCK + 1, BLOCK):
+            block = examples.vectors[start : start + BLOCK].astype(np.float64) - shift
+            frame = polars.from_numpy(_filled(block, scaler, names), schema=names)
+            scaler.learn_many(frame)
+            model.learn_many(
+                scaler.transform_many(frame), polars.Series(examples.target[start : start + BLOCK])
+            )
+        return _learnt(scaler, model, shift, names)
+
+
+class Line:
+    """What was learnt: a mean and a scale for each column, a weight for each, an intercept."""
+
+    def __init__(self, mean: Floats, scale: Floats, weights: Floats, intercept: float) -> None:
+        self._mean, self._scale, self._weights, self._intercept = mean, scale, weights, intercept
+
+    def probability(self, vectors: npt.NDArray[np.float32]) -> Floats:
+        given = np.where(np.isnan(vectors), self._mean, vectors.astype(np.float64))
+        raw = ((given - self._mean) / self._scale) @ self._weights + self._intercept
+        positive = 1.0 / (1.0 + np.exp(-np.clip(raw, -700.0, 700.0)))  # exp(710) overflows a double
+        return np.column_stack([1.0 - positive, positive])
+
+    def onnx(self, metadata: Mapping[str, str]) -> bytes:
+        constants = {
+            "mean": self._mean,
+            "scale": self._scale,
+            "weights": self._weights.reshape(-1, 1),
+            "intercept": np.array([self._intercept]),
+            "one": np.array([1.0]),
+            "half": np.array([0.5]),
+        }
+        tensors = [
+            numpy_helper.from_array(np.asarray(value, "<f8"), name)
+            for name, value in constants.items()
+        ]
+        tensors.append(numpy_helper.from_array(np.array([-1], "<i8"), "rows"))
+        return graph.model_bytes(
+            _nodes(), tensors, width=len(self._mean), classes=2, metadata=metadata
+        )
+
+
+def _nodes() -> list[NodeProto]:
+    """In doubles, as River counts: in float32 a large mean would eat the digits of a small
+    deviation.
+    """
+    node = helper.make_node
+    return [
+        node("Cast", [graph.INPUT], ["given"], to=TensorProto.DOUBLE),
+        node("IsNaN", ["given"], ["missing"]),
+        node("Where", ["missing", "mean", "given"], ["filled"]),
+        node("Sub", ["filled", "mean"], ["centred"]),
+        node("Div", ["centred", "scale"], ["scaled"]),
+        node("MatMul", ["scaled", "weights"], ["product"]),
+        node("Add", ["product", "intercept"], ["raw"]),
+        node("Sigmoid", ["raw"], ["positive"]),
+        node("Sub", ["one", "positive"], ["negative"]),
+        node("Concat", ["negative", "positive"], ["both"], axis=1),
+        node("Cast", ["both"], [graph.PROBABILITY], to=TensorProto.FLOAT),
+        node("Greater", ["positive", "half"], ["above"]),
+        node("Cast", ["above"], ["column"], to=TensorProto.INT64),
+        node("Reshape", ["column", "rows"], [graph.LABEL]),
+    ]
+
+
+def _learnt(
+    scaler: StandardScaler, model: LogisticRegression, shift: Floats, names: list[str]
+) -> Line:
+    deviation = np.sqrt(np.array([scaler.vars[name] for name in names]))
+    weights = np.array([model.weights.get(name, 0.0) for name in names])
+    if not (np.isfinite(weights).all() and np.isfinite(model.intercept)):
+        raise ValueError("the weights ran away to infinity; a smaller learning_rate holds them")
+    mean = shift + np.array([scaler.means[name] for name in names])
+    return Line(mean, np.where(deviation > 0.0, deviation, 1.0), weights, float(model.intercept))
+
+
+def _filled(block: Floats, scaler: StandardScaler, names: list[str]) -> Floats:
+    """[64, k] without NaN: the mean so far, before the first block that block's own."""
+    missing = np.isnan(block)
+    if not missing.any():
+        return block
+    seen = (
+        np.array([scaler.means[name] for name in names])
+        if scaler.counts
+        else _means(block, missing)
+    )
+    return np.where(missing, seen, block)
+
+
+def _means(block: Floats, missing: npt.NDArray[np.bool_]) -> Floats:
+    """Of each column's present values; 0 where there are none."""
+    present = np.maximum(1, (~missing).sum(axis=0))
+    return np.asarray(np.where(missing, 0.0, block).sum(axis=0) / present, np.float64)
+
+
+def _first_values(vectors: npt.NDArray[np.float32]) -> Floats:
+    """[k] the first value of each column that is not missing.
+
+    River gets the columns less these: its variance of a column that never moves is then 0, not a
+    rounding below it, whose root would be a complex number.
+    """
+    present = ~np.isnan(vectors)
+    first = vectors[present.argmax(axis=0), np.arange(vectors.shape[1])]
+    return np.where(present.any(axis=0), first, 0.0).astype(np.float64)
+
+
+def _logistic(settings: Mapping[str, float]) -> LogisticRegression:
+    return LogisticRegression(
+        optimizer=SGD(settings["learning_rate"]),
+        l2=settings["l2"],
+        intercept_lr=settings["intercept_learning_rate"],
+    )
+
+
+def _checked(params: Mapping[str, Any]) -> dict[str, float]:
+    params = dict(params)
+    estimator = params.pop("estimator", ESTIMATOR)
+    mistakes = [
+        f"{name}: there is no such parameter, there is {', '.join(PARAMS)}"
+        for name in params
+        if name not in PARAMS
+    ]
+    mistakes += [
+        f"{name}: found {value!r}, wanted a number of at least 0"
+        for name, value in params.items()
+        if name in PARAMS and not (isinstance(value, int | float) and value >= 0)
+    ]
+    if estimator != ESTIMATOR:
+        mistakes.append(f"estimator: found {estimator!r}, wanted {ESTIMATOR}")
+    if mistakes:
+        raise ValueError("; ".join(mistakes))
+    return {name: float(params.get(name, default)) for name, default in PARAMS.items()}
+
+
+def _check(examples: Examples) -> None:
+    if examples.classes != 2:
+        raise ValueError(
+            f"River's logistic regression knows 2 classes, the target has {examples.classes}"
+        )
+    if len(examples.vectors) < BLOCK:
+        raise ValueError(f"{len(examples.vectors)} rows are less than one block of {BLOCK}")
+    if np.isinf(examples.vectors).any():
+        raise ValueError("a feature is infinite")

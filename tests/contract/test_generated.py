@@ -1,0 +1,37 @@
+"""What is derived is as `make generate` would make it, and staleness is noticed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infra.tools import documents, generate
+from infra.tools.generate import ROOT
+
+
+def test_derived_files_are_fresh() -> None:
+    assert generate.differing(ROOT, generate.derived(ROOT)) == [], "run `make generate`"
+
+
+def test_a_changed_file_is_stale(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("old")
+    (tmp_path / "orphan").write_text("left over")
+
+    assert generate.differing(
+        tmp_path, {"a": "new", "b": "missing", "orphan": None, "gone": None}
+    ) == ["a", "b", "orphan"]
+
+
+def test_a_block_is_filled_and_the_rest_left_alone() -> None:
+    text = "# A\n<!-- speaks -->\nold\n<!-- /speaks -->\nend\n"
+
+    assert (
+        documents.filled(text, "speaks", "new")
+        == "# A\n<!-- speaks -->\nnew\n<!-- /speaks -->\nend\n"
+    )
+
+
+def test_a_readme_without_its_block_is_refused() -> None:
+    with pytest.raises(documents.NoBlock, match="speaks"):
+        documents.filled("# A\n", "speaks", "new")

@@ -1,0 +1,49 @@
+"""The locks: every package by digest, no address of any registry, dev and gpu in step with cpu."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from infra.local import jars
+from infra.tools import lock
+
+REQUIREMENTS = lock.ROOT / "requirements"
+LOCKS = [*sorted(REQUIREMENTS.glob("*.lock")), jars.LOCK]
+
+
+def pins(name: str) -> set[str]:
+    text = (REQUIREMENTS / name).read_text()
+    return set(re.findall(r"^([^\s=]+==\S+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
+def test_a_lock_names_no_address(path: Path) -> None:
+    assert not lock.names_address(path)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["--index-url x", "a @ https://a.example/a.whl", "--find-links x"]
+)
+def test_an_address_in_a_lock_is_seen(tmp_path: Path, wrong: str) -> None:
+    (tmp_path / "x.lock").write_text(f"numpy==1\n{wrong}\n")
+
+    assert lock.names_address(tmp_path / "x.lock")
+
+
+@pytest.mark.parametrize("name", ["build.lock", "cpu.lock", "gpu.lock", "dev.lock"])
+def test_every_package_is_locked_by_digest(name: str) -> None:
+    entries = re.split(r"\n(?=\S)", (REQUIREMENTS / name).read_text().strip())
+
+    assert entries
+    assert [entry for entry in entries if "--hash=sha256:" not in entry] == []
+
+
+def test_dev_has_all_of_cpu_and_gpu_differs_by_the_runtime_of_models_alone() -> None:
+    cpu, dev, gpu = pins("cpu.lock"), pins("dev.lock"), pins("gpu.lock")
+
+    assert cpu <= dev
+    assert cpu - gpu <= {pin for pin in cpu if pin.startswith("onnxruntime==")}
+    assert any(pin.startswith("onnxruntime-gpu==") for pin in gpu)

@@ -1,0 +1,1 @@
+"""The kit alone: bytes in, bytes out over MemoryBroker."""

@@ -1,0 +1,118 @@
+"""A run from offsets to one `model.trained`, over a broker in memory and a shelf that is a dictionary."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+import onnx
+import pytest
+
+from driftloop import dataset
+from driftloop.contracts.model_pb2 import ModelTrained
+from driftloop.kit.broker import Broker
+from driftloop.kit.clock import FakeClock
+from services.training.domain import Limits
+from services.training.fit import Workshop
+from services.training.plan import LearnerPlan, Plan
+from tests.unit.training.examples import DAY_US, NAMES, START_US, STEP_US, a_log, whole
+
+TREES = LearnerPlan("all", "lightgbm", {"num_iterations": 5, "min_data_in_leaf": 20}, 1)
+LINE = LearnerPlan("line", "river", {}, 1)
+
+
+def plan(broker: Broker, *learners: LearnerPlan, change_us: int | None = None) -> Plan:
+    return Plan("run-1", "sea", 1, 3, whole(broker), learners, NAMES, 2, Limits(500, 0.1), change_us)
+
+
+def worked(broker: Broker, asked: Plan) -> tuple[ModelTrained, dict[str, bytes], list[dict[str, Any]]]:
+    shelf: dict[str, bytes] = {}
+    told: list[dict[str, Any]] = []
+
+    def upload(model: bytes) -> str:
+        digest = hashlib.sha256(model).hexdigest()
+        shelf[digest] = model
+        return digest
+
+    return Workshop(asked, upload, told.append, FakeClock()).run(broker), shelf, told
+
+
+def test_all_candidates_come_in_one_message_with_what_they_were_fitted_on() -> None:
+    broker = a_log(2_000)
+    trained, shelf, told = worked(broker, plan(broker, TREES, LINE))
+    assert (trained.outcome, trained.reason, trained.declaration) == ("trained", "", 3)
+    assert {one.digest for one in trained.candidates} == set(shelf)
+    assert all(0 < one.parity_max <= 1e-5 for one in trained.candidates)
+    assert [one["stage"] for one in told] == ["reading", *["fitting", "exporting", "uploading"] * 2]
+    assert trained.code and trained.cpu
+
+
+def test_what_is_held_out_is_the_newest_and_in_no_candidates_window() -> None:
+    broker = a_log(2_000)
+    trained, _, _ = worked(broker, plan(broker, TREES))
+    held, fitted = trained.holdout, trained.candidates[0].window
+    assert 193 <= held.rows <= 200
+    assert held.rows + fitted.rows == 2_000
+    assert fitted.end_us < held.start_us
+    rows, _ = dataset.read(broker, dataset.ranges_of(held))
+    assert rows.sha256() == held.rows_sha256
+
+
+def test_after_drift_half_of_the_rows_since_the_change_are_learnt_from() -> None:
+    broker = a_log(2_000)
+    change_us = START_US + 1_900 * STEP_US
+    trained, _, _ = worked(broker, plan(broker, TREES, change_us=change_us))
+    assert 44 <= trained.holdout.rows <= 50
+
+
+def test_a_newest_window_ends_with_the_others_and_starts_later() -> None:
+    broker = a_log(2_000)
+    newest = replace(TREES, name="newest", window_us=3 * DAY_US)
+    trained, _, _ = worked(broker, plan(broker, TREES, newest))
+    everything, part = (one.window for one in trained.candidates)
+    assert part.end_us == everything.end_us
+    assert 3 * 144 <= part.rows <= 3 * 144 + 14  # a row each ten minutes; whole envelopes
+    rows, _ = dataset.read(broker, dataset.ranges_of(part))
+    assert rows.sha256() == part.rows_sha256
+
+
+def test_the_same_rows_and_recipe_are_fitted_once_and_are_the_same_bytes_in_another_run() -> None:
+    broker = a_log(2_000)
+    twin = replace(TREES, name="newest", window_us=365 * DAY_US)
+    trained, shelf, told = worked(broker, plan(broker, TREES, twin))
+    assert [one.name for one in trained.candidates] == ["all", "newest"]
+    assert len({one.digest for one in trained.candidates}) == len(shelf) == 1
+    _, other, _ = worked(broker, replace(plan(broker, TREES), run_id="run-2"))
+    assert set(other) == set(shelf)
+
+
+def test_a_model_says_in_its_metadata_what_it_is_made_of() -> None:
+    broker = a_log(2_000)
+    trained, shelf, _ = worked(broker, plan(broker, TREES))
+    model = onnx.load_from_string(shelf[trained.candidates[0].digest])
+    said = {prop.key: prop.value for prop in model.metadata_props}
+    assert said["rows_sha256"] == trained.candidates[0].window.rows_sha256
+    assert (said["pipeline"], said["seed"], said["code"]) == ("sea", "1", trained.code)
+
+
+def test_one_that_fails_says_why_and_the_others_go_on() -> None:
+    broker = a_log(2_000)
+    wrong = replace(LINE, name="wrong", params={"momentum": 1})
+    trained, _, _ = worked(broker, plan(broker, wrong, TREES))
+    assert trained.outcome == "trained"
+    assert "momentum" in trained.candidates[0].error
+    assert not trained.candidates[0].digest
+
+
+@pytest.mark.parametrize(("rows", "learners", "text"), [
+    (2_000, (replace(LINE, kind="oracle"),), "no 'oracle'"),
+    (20, (TREES,), "too few to hold any out"),
+    (0, (TREES,), "too few"),
+])
+def test_a_run_without_any_model_has_failed(rows: int, learners: tuple[LearnerPlan, ...], text: str) -> None:
+    broker = a_log(rows)
+    trained, shelf, _ = worked(broker, plan(broker, *learners))
+    assert trained.outcome == "failed"
+    assert text in trained.reason
+    assert not shelf
