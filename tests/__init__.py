@@ -1,1 +1,1 @@
-"""The proofs: unit (no network), contract (what is promised), integration (a real broker), e2e (the whole loop)."""
+"""The proofs: unit (no network), contract (promises), integration (a real broker), e2e."""

@@ -22,6 +22,7 @@ from driftloop.kit.events import Event, read_event
 from driftloop.kit.topic import Topic
 
 M = TypeVar("M", bound=Message)
+INSTANT = (str, datetime, date)
 Bound = Instant | int | Mapping[int, int] | None
 
 
@@ -49,15 +50,18 @@ class Span:
 
     def within(self, frame: pl.DataFrame, column: str = "time") -> pl.DataFrame:
         """The rows whose time is in the span, in the order of time."""
-        conditions = [pl.lit(True)]
-        if _kind(self.start) == "time":
-            conditions.append(pl.col(column).dt.epoch("us") >= instant_us(self.start))  # type: ignore[arg-type]
-        if _kind(self.end) == "time":
-            conditions.append(pl.col(column).dt.epoch("us") < instant_us(self.end))  # type: ignore[arg-type]
+        at, conditions = pl.col(column).dt.epoch("us"), [pl.lit(True)]
+        if isinstance(self.start, INSTANT):
+            conditions.append(at >= instant_us(self.start))
+        if isinstance(self.end, INSTANT):
+            conditions.append(at < instant_us(self.end))
         return frame.filter(conditions).sort(column, maintain_order=True)
 
 
-def records(broker: Broker, topic: str, span: Span = Span()) -> list[Record]:
+WHOLE = Span()
+
+
+def records(broker: Broker, topic: str, span: Span = WHOLE) -> list[Record]:
     """Committed records of every partition, partition after partition. Refused: no such topic."""
     count = broker.partitions(topic)
     if count is None:
@@ -93,7 +97,7 @@ def newest(broker: Broker, topic: Topic[M], count: int) -> Sequence[Event[M]]:
     return list(_well_formed(broker, topic, Span(max(0, end - count), end)))
 
 
-def _well_formed(broker: Broker, topic: Topic[M], span: Span = Span()) -> Iterator[Event[M]]:
+def _well_formed(broker: Broker, topic: Topic[M], span: Span = WHOLE) -> Iterator[Event[M]]:
     assert topic.message is not None, topic
     for record in records(broker, topic.name, span):
         try:
@@ -105,7 +109,7 @@ def _well_formed(broker: Broker, topic: Topic[M], span: Span = Span()) -> Iterat
 def _kind(bound: Bound) -> str:
     if bound is None:
         return ""
-    return "time" if isinstance(bound, (str, datetime, date)) else "offset"
+    return "time" if isinstance(bound, INSTANT) else "offset"
 
 
 def _offset(bound: Bound, partition: int, otherwise: int) -> int:

@@ -16,6 +16,14 @@ from driftloop.kit.events import Event
 
 PULSES_MAX = 300  # the newest: seven processes, a pulse a second, some 40 s
 SILENT_MS = 10_000  # a process pulses every second; ten missed are no hiccup
+ANSWERS = (
+    "suppressed",
+    "refused",
+    "coalesced",
+    "accepted",
+    "released",
+    "finished",
+)  # kinds of steps
 US = pl.Datetime("us", "UTC")
 
 
@@ -121,16 +129,9 @@ def drift_frame(drifts: Sequence[Event[DriftDetected]], steps: Sequence[Step]) -
 
 def _drift(event: Event[DriftDetected], steps: Sequence[Step]) -> Plain:
     evidence = event.message.evidence
-    thread = next(
-        (step.thread for step in steps if step.kind == "drift" and step.at_ms == event.time_ms),
-        event.id,
-    )
-    answers = [
-        step
-        for step in steps
-        if step.thread == thread and step.kind not in ("drift", "requested", "trained", "judged")
-    ]
-    last = max(answers, key=lambda step: step.at_ms, default=None)
+    thread = next((step.thread for step in steps if step.event_id == event.id), event.id)
+    answers = [step for step in steps if step.thread == thread and step.kind in ANSWERS]
+    last = answers[-1] if answers else None
     return {
         "time": evidence.to_us,
         "from": evidence.from_us,

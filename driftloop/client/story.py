@@ -7,7 +7,7 @@ Pure: events in, steps out. What came of what is told by ids, never by nearness 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from driftloop.client.plain import iso
@@ -43,6 +43,7 @@ class Step:
     event_time: str = ""  # ISO 8601; where the step speaks of a span of event time, its end
     numbers: Numbers = field(default_factory=dict)
     details: Sequence[str] = ()
+    event_id: str = ""
 
 
 def timeline(events: Sequence[Event[Any]]) -> list[Step]:
@@ -51,7 +52,7 @@ def timeline(events: Sequence[Event[Any]]) -> list[Step]:
     """
     threads = _threads(events)
     steps = [
-        _TELLERS[type(event.message)](event, threads)
+        replace(_TELLERS[type(event.message)](event, threads), event_id=event.id)
         for event in events
         if type(event.message) in _TELLERS
     ]
@@ -211,7 +212,9 @@ def evidence_says(evidence: Evidence) -> str:
 
 
 def candidate_says(candidate: Candidate) -> str:
-    """`all (lightgbm): 152,004 rows to 2013-06-22T00:00:00Z, fitted in 1.3 s`, or why there is none."""
+    """`all (lightgbm): 152,004 rows to 2013-06-22T00:00:00Z, fitted in 1.3 s`, or why there is
+    none.
+    """
     window = candidate.window
     fitted = f"{window.rows:,} rows to {iso(window.end_us)}, fitted in {candidate.fit_s:.1f} s"
     return f"{candidate.name} ({candidate.kind}): {candidate.error or fitted}"

@@ -18,7 +18,7 @@ from driftloop.kit.follow import Follower
 from driftloop.kit.topic import Topic
 
 M = TypeVar("M", bound=Message)
-WAIT_S = 10.0  # a topic that does not exist yet is never caught up with
+WAIT_S = 10.0  # a year of statistics is read in 1 s; more than this is a broker that has gone
 
 
 class Watch:
@@ -28,7 +28,7 @@ class Watch:
         self._broker, self._pipeline = broker, pipeline
         self._state = LiveState(pipeline)
         self._lock = threading.Lock()
-        self._followers: list[Follower[Any]] = []
+        self._followers: dict[str, Follower[Any]] = {}
 
     def __enter__(self) -> Watch:
         state = self._state
@@ -49,13 +49,16 @@ class Watch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for follower in self._followers:
+        for follower in self._followers.values():
             follower.stop()
 
     def wait(self) -> None:
-        """Until all that was there at the start has been read, at most WAIT_S."""
-        for follower in self._followers:
-            follower.caught_up.wait(WAIT_S)
+        """Until what was there at the start has been read; topics that are not there yet have
+        nothing. At most WAIT_S each.
+        """
+        for topic, follower in self._followers.items():
+            if self._broker.partitions(topic) is not None:
+                follower.caught_up.wait(WAIT_S)
 
     def snapshot(self) -> Snapshot:
         """What is known now."""
@@ -73,4 +76,4 @@ class Watch:
                 with self._lock:
                     tell(dict(record.headers).get("ce_id", b"").decode(), message)
 
-        self._followers.append(Follower(self._broker, topic, on_message))
+        self._followers[topic.name] = Follower(self._broker, topic, on_message)

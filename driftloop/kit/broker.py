@@ -1,6 +1,8 @@
-"""What a broker is to us: the few verbs that the loop, the registry and readers need, for the fake and the real alike.
+"""What a broker is to us: the few verbs that the loop, the registry and readers need, for the fake
+and the real alike.
 
-`MemoryBroker` (kit.memory) and `KafkaBroker` (kit.kafka) obey one suite of laws, tests/contract/test_broker_laws.py.
+`MemoryBroker` (kit.memory) and `KafkaBroker` (kit.kafka) obey one suite of laws,
+tests/contract/test_broker_laws.py.
 """
 
 from __future__ import annotations
@@ -48,9 +50,10 @@ class TopicSpec:
 class Subscription:
     """Who reads what, as whom.
 
-    `topics` are shared out by the group (range, so equal partition counts go together). `attached` are topics whose
-    partitions, all of them, are held by whoever owns partition 0 of the first topic: the lease of ingestion.
-    `start` says where a partition without a commit begins: "earliest" or "latest", by topic.
+    `topics` are shared out by the group (range, so equal partition counts go together). `attached`
+    are topics whose partitions, all of them, are held by whoever owns partition 0 of the first
+    topic: the lease of ingestion. `start` says where a partition without a commit begins:
+    "earliest" or "latest", by topic.
     """
 
     group: str
@@ -64,25 +67,31 @@ class Session(Protocol):
     """One member of one group with its own transactional producer. Reads are read_committed."""
 
     def poll(self, records_max: int, timeout_s: float) -> list[Record]:
-        """Wait for one record at most `timeout_s`, then drain what is there. Calls the rebalance hooks."""
+        """Wait for one record at most `timeout_s`, then drain what is there. Calls the rebalance
+        hooks; a poll that does so brings no records."""
 
     def positions(self) -> Mapping[Partition, Position]:
-        """Committed offsets of all assigned partitions; waits until every open transaction of a former owner is decided."""
+        """Committed offsets of all assigned partitions; waits until every open transaction of a
+        former owner is decided."""
 
     def commit(self, emits: Sequence[Emit], offsets: Mapping[Partition, Position]) -> None:
-        """Outputs and offsets in one transaction. Unavailable: aborted, nothing happened. Fenced: give up."""
+        """Outputs and offsets in one transaction. Unavailable: aborted, nothing happened. Fenced:
+        give up."""
 
     def seek(self, partition: Partition, offset: int) -> None: ...
     def pause(self, partitions: Sequence[Partition]) -> None: ...
     def resume(self, partitions: Sequence[Partition]) -> None: ...
     def lag(self) -> int:
-        """Records behind the end, over the assigned partitions, from what librdkafka already knows."""
+        """Records behind the end, over the assigned partitions, from what librdkafka already
+        knows."""
 
     def unread(self, topic: str, partition: int) -> int:
-        """The same of one assigned partition: 0 if it is read to its end, as far as is known without asking."""
+        """The same of one assigned partition: 0 if it is read to its end, as far as is known
+        without asking."""
 
     def standing(self, partition: Partition) -> int:
-        """The committed offset of an assigned partition, or where it starts if it never was committed."""
+        """The committed offset of an assigned partition, or where it starts if it never was
+        committed."""
 
     def close(self) -> None: ...
 
@@ -99,12 +108,14 @@ class Broker(Protocol):
     ) -> Session: ...
 
     def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
-        """Committed records of [start, end), in order; ends when `end` is reached, gaps (markers, aborted) and all."""
+        """Committed records of [start, end), in order; ends when `end` is reached, gaps (markers,
+        aborted) and all."""
 
     def tail(
         self, topic: str, partition: int, start: int, wait_s: float
     ) -> Iterator[Sequence[Record]]:
-        """Committed records from `start` on, without end; an empty batch when none came within `wait_s`."""
+        """Committed records from `start` on, without end; an empty batch when none came within
+        `wait_s`."""
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """(first offset that is kept, end: one past the last, open transactions included)."""
@@ -115,13 +126,14 @@ class Broker(Protocol):
     def topics(self) -> Sequence[str]: ...
 
     def create(self, specs: Sequence[TopicSpec]) -> Sequence[str]:
-        """Make those that are missing; gives back their names. A topic that differs is left as it is (see `differences`)."""
+        """Make those that are missing; gives back their names. A topic that differs is left as it
+        is (see `differences`)."""
 
     def differences(self, specs: Sequence[TopicSpec]) -> Sequence[str]:
         """A sentence for each property in which a topic on the broker differs from its spec."""
 
     def append(self, emits: Sequence[Emit]) -> None:
-        """Send without a transaction and wait for the acknowledgement: the pulse, clients, tests."""
+        """Send without a transaction and wait for the acknowledgement: pulses, clients, tests."""
 
     def close(self) -> None: ...
 

@@ -1,4 +1,5 @@
-"""Wall and monotonic time as an argument: the only caller of `time`. Event time never comes from here."""
+"""Wall and monotonic time as an argument: the only caller of `time`. Event time never comes from
+here."""
 
 from __future__ import annotations
 

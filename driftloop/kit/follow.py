@@ -1,7 +1,8 @@
-"""A follower: one small topic of one partition, read from its start and for ever, by whoever needs to know it all.
+"""A follower: one small topic of one partition, read from its start and for ever, by whoever needs
+to know it all.
 
-No group and no transaction: each process reads for itself, and nothing is committed. For control topics such as
-`driftloop.pipelines` and `driftloop.model.released`, never for the data plane.
+No group and no transaction: each process reads for itself, and nothing is committed. For control
+topics such as `driftloop.pipelines` and `driftloop.model.released`, never for the data plane.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ AGAIN_S = (0.1, 2.0)  # first and longest wait for a topic that isn't there, or 
 class Follower(Generic[M]):
     """Begins at once, in a thread of its own, which also calls `on_message(key, message, record)`.
 
-    A tombstone has no message. A malformed message, or one that `on_message` calls so, is logged, counted and passed
-    over: anyone may write to a control topic. `caught_up` is set when all that was there at the start has been told.
+    A tombstone has no message. A malformed message, or one that `on_message` calls so, is logged,
+    counted and passed over: anyone may write to a control topic. `caught_up` is set when all that
+    was there at the start has been told.
     """
 
     def __init__(

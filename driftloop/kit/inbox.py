@@ -1,7 +1,8 @@
 """Commands from RPC threads to a loop's task, which decides them in its own order and transactions.
 
-`submit` sets `wake`, which is the loop's (LoopSpec.wake), so a command is looked at within 20 ms. The task takes the
-commands in `tick` and resolves their futures in `committed`, when they are facts.
+`submit` sets `wake`, which is the loop's (LoopSpec.wake), so a command is looked at within 20 ms.
+The task takes the commands in `tick` and resolves their futures in `committed`, when they are
+facts.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class Inbox(Generic[C]):
         return taken
 
     def give_up(self, reason: str) -> None:
-        """What was taken and not answered gets Unavailable: for a task's `close`. What waits stays for the next."""
+        """What was taken and not answered gets Unavailable: for a task's `close`. What waits stays
+        for the next."""
         with self._lock:
             taken, self._taken = self._taken, []
         for future in taken:

@@ -1,8 +1,9 @@
 """The loop of every service: poll, decide, and outputs, state and offsets in one transaction.
 
-`Loop.run_once` is the heart. It knows no topic, no message and no domain: a Task decides, a Session sends.
-What is raised tells what to do: Unavailable (Fenced too) gives everything up and begins anew from what is committed,
-Malformed fails this loop alone, anything else is our bug: it leaves `run` and ends the process (kit.run).
+`Loop.run_once` is the heart. It knows no topic, no message and no domain: a Task decides, a Session
+sends. What is raised tells what to do: Unavailable (Fenced too) gives everything up and begins anew
+from what is committed, Malformed fails this loop alone, anything else is our bug: it leaves `run`
+and ends the process (kit.run).
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from driftloop.kit.topic import Emit
 
 log = logging.getLogger("driftloop.loop")
 
-LAZY_S = 0.5  # offsets without outputs are committed at most so often: a transaction costs the broker 3 ms
+# offsets without outputs are committed at most so often: a transaction costs the broker 3 ms
+LAZY_S = 0.5
 WAKE_SLICE_S = 0.02  # how long a wake may go unseen; 50 short polls a second are 0.2 % of a core
 BACKOFF_S = (0.1, 2.0)  # first and longest wait after Unavailable
 STEADY_S = 10.0  # a loop that ran so long starts its back-off anew
@@ -31,7 +33,8 @@ LATENCY_BUCKETS = 17  # < 1, 2, 4, ... 32768 ms, more
 
 @dataclass(frozen=True, slots=True)
 class LoopSpec:
-    """One loop: what it reads and sends as whom, who decides, and how often a transaction may begin."""
+    """One loop: what it reads and sends as whom, who decides, and how often a transaction may
+    begin."""
 
     name: str
     pipeline: str
@@ -45,7 +48,8 @@ class LoopSpec:
 
 @dataclass(slots=True)
 class LoopState:
-    """What the pulse and `status` read, written by the loop's thread alone. Counts are since the process started."""
+    """What the pulse and `status` read, written by the loop's thread alone. Counts are since the
+    process started."""
 
     name: str
     pipeline: str
@@ -105,7 +109,8 @@ class NoMeter:
 
 @dataclass(slots=True)
 class Pending:
-    """What was decided and is not yet committed. Emits make it urgent; offsets alone may wait LAZY_S."""
+    """What was decided and is not yet committed. Emits make it urgent; offsets alone may wait
+    LAZY_S."""
 
     emits: list[Emit] = field(default_factory=list)
     offsets: dict[Partition, int] = field(default_factory=dict)
@@ -139,7 +144,8 @@ class Loop:
         self._began_s = self._ticked_s = self._lazy_s = -1e9
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop`, or failed by Malformed. Other exceptions pass through, with state "crashed"."""
+        """Until `stop`, or failed by Malformed. Other exceptions pass through, with state
+        "crashed"."""
         waits = 0
         while not stop.is_set():
             started_s = self.clock.seconds()
@@ -149,7 +155,8 @@ class Loop:
                     self.run_once(stop)
                 self._last_commit()
             except Malformed as error:
-                return self._failed(error)
+                self._failed(error)
+                return
             except Unavailable as error:
                 waits = 0 if self.clock.seconds() - started_s > STEADY_S else waits
                 self._gave_up(error)
@@ -168,6 +175,7 @@ class Loop:
         records = self._poll(self._session)
         if self._assigned is not None:
             self._restore(self._session, self._assigned)
+            records = self._session.poll(self.spec.records_max, 0.0)
         if self._task is None:
             return 0
         woken = self._woken()
@@ -183,7 +191,7 @@ class Loop:
         return len(records)
 
     def drain(self) -> None:
-        """All that is there, with ticks between, committed, without waiting: for tests and tools."""
+        """All that is there, with ticks between, committed, without waiting: for tests."""
         came = 1
         while came or self._pending:
             self._ticked_s = self._lazy_s = -1e9
@@ -244,7 +252,8 @@ class Loop:
         return True
 
     def _restore(self, session: Session, partitions: Sequence[Partition]) -> None:
-        """A new task for a new assignment, brought to what is committed; nothing of before is kept."""
+        """A new task for a new assignment, brought to what is committed; nothing of before is
+        kept."""
         self._drop_task()
         self.state.partitions = len(partitions)
         if not partitions:
@@ -314,7 +323,8 @@ class Loop:
             self._commit(self._session)
 
     def _offsets(self, session: Session, pending: Pending) -> Mapping[Partition, Position]:
-        """A commit replaces a partition's note, so the last one goes along; a note alone goes at the old offset."""
+        """A commit replaces a partition's note, so the last one goes along; a note alone goes at
+        the old offset."""
         alone = [partition for partition in pending.notes if partition not in pending.offsets]
         offsets = {**{p: session.standing(p) for p in alone}, **pending.offsets}
         return {p: Position(offset, self._notes.get(p, "")) for p, offset in offsets.items()}

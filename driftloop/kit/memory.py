@@ -1,8 +1,9 @@
 """MemoryBroker: the same broker in a dictionary, in the open, for tests and for reading.
 
-It obeys the laws of tests/contract/test_broker_laws.py as KafkaBroker does. Transactions leave their markers and
-aborted records in the log, so that offsets have the same holes. One lock guards all; nothing is on disk.
-What it does not do: retention, compaction, and transactions that stay open.
+It obeys the laws of tests/contract/test_broker_laws.py as KafkaBroker does. Transactions leave
+their markers and aborted records in the log, so that offsets have the same holes. One lock guards
+all; nothing is on disk. What it does not do: retention, compaction, and transactions that stay
+open.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Group:
 
 
 class MemoryBroker:
-    """`log[partition]` is a list whose index is the offset; None stands for a marker or an aborted record."""
+    """`log[partition]` is a list whose index is the offset; None stands for a marker or an aborted
+    record."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock: Clock = clock or SystemClock()
@@ -74,7 +76,7 @@ class MemoryBroker:
         self._failures = count
 
     def transact(self, emits: Sequence[Emit], commit: Callable[[], None] | None) -> None:
-        """All of `emits` and a marker for each partition touched; aborted if there is no `commit`."""
+        """`emits` and a marker for each partition touched; aborted if there is no `commit`."""
         with self.changed:
             self._refuse(emits)
             touched = {self._add(emit, seen=commit is not None) for emit in emits}
@@ -157,7 +159,9 @@ class MemoryBroker:
             self._entries(emit.topic, emit.partition or 0)
             most = int(self.specs[emit.topic].config.get("max.message.bytes", MESSAGE_BYTES_MAX))
             if len(emit.value or b"") > most:
-                raise Malformed(f"a message of {len(emit.value or b'')} bytes to {emit.topic}", rule="too_large")
+                raise Malformed(
+                    f"a message of {len(emit.value or b'')} bytes to {emit.topic}", rule="too_large"
+                )
 
     def _add(self, emit: Emit, *, seen: bool) -> Partition:
         number = self._partition_of(emit)
@@ -204,12 +208,12 @@ class MemorySession:
 
     def poll(self, records_max: int, timeout_s: float) -> list[Record]:
         with self._broker.changed:
-            self._rebalance()
+            if self._rebalance():
+                return []
             records = self._taken(records_max)
             if not records and timeout_s > 0:
                 self._broker.changed.wait(timeout_s)
-                self._rebalance()
-                records = self._taken(records_max)
+                records = [] if self._rebalance() else self._taken(records_max)
         return records
 
     def positions(self) -> Mapping[Partition, Position]:
@@ -261,12 +265,12 @@ class MemorySession:
         held = self.group.committed.get(partition)
         return {partition: held or Position(at)}
 
-    def _rebalance(self) -> None:
+    def _rebalance(self) -> bool:
         """Give up and take up, if the group or its topics have changed since the last poll."""
         member = self in self.group.members
         held = self._share() if member else []
         if self._generation == self.group.generation and held == list(self._next):
-            return
+            return False
         if self._generation >= 0 and self._next:
             lost, self._next, self._paused = list(self._next), {}, set()
             self._on_revoked(lost)
@@ -274,9 +278,11 @@ class MemorySession:
             self._generation = self.group.generation
             self._next = {partition: self._begin(partition) for partition in held}
             self._on_assigned(held)
+        return True
 
     def _share(self) -> list[Partition]:
-        """Range, topic by topic; then all of the attached topics for who has partition 0 of the first."""
+        """Range, topic by topic; then all of the attached topics for who has partition 0 of the
+        first."""
         held = [(topic, number) for topic in self._sub.topics for number in self._range(topic)]
         if (self._sub.topics[0], 0) in held:
             held += [

@@ -116,7 +116,7 @@ def _abort(context: grpc.ServicerContext, error: Exception, name: str) -> None:
     if code is not None:  # the method has called context.abort itself
         raise error
     if isinstance(error, Refused):
-        context.abort(_status(error), str(error))
+        context.abort(grpc.StatusCode[error.status], str(error))
     if isinstance(error, Malformed):
         context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
     if isinstance(error, Unavailable):
@@ -126,13 +126,6 @@ def _abort(context: grpc.ServicerContext, error: Exception, name: str) -> None:
         context.abort(answer.code(), answer.details() or "")
     log.error("%s failed", name, exc_info=error)
     context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}")
-
-
-def _status(error: Refused) -> grpc.StatusCode:
-    """`error.status` may be a grpc.StatusCode or its name, where INVALID_ARGUMENT isn't the
-    word."""
-    status = getattr(error, "status", grpc.StatusCode.INVALID_ARGUMENT)
-    return status if isinstance(status, grpc.StatusCode) else grpc.StatusCode[status]
 
 
 def _bind(server: grpc.Server, address: str, tls: Tls | None) -> int:

@@ -149,7 +149,8 @@ class _Process:
         replica = f"{service}-{common.driftloop_slot or start_id}"
         log.setup(service, replica, common.driftloop_log)
         self.log = log.logger("kit.run")
-        self.stopping, self.signalled, self.status = threading.Event(), "", OK
+        self.stopping, self.draining = threading.Event(), False
+        self.signalled, self.status = "", OK
         self.health, self.metrics, clock = Health(), Metrics(), SystemClock()
         self.ports = [
             default if port < 0 else port
@@ -179,25 +180,16 @@ class _Process:
     ) -> int:
         self._heed_signals()
         threading.excepthook = self._on_thread_end
+        self.kit.background("broker-watch", self._watch_broker)
         app = build(config, self.kit)
         host = self.common.driftloop_host
         server = rpc.serve([self.health.add, *app.servicers], host, self.ports[0], self.common.tls)
         try:
             metrics = self.metrics.serve(host, self.ports[1])
-            self.kit.background("broker-watch", self._watch_broker)
             for work in beside:
                 self.kit.background(work.__name__, partial(work, self.kit))
-            self._start(app)
-            self.log.info(
-                "started",
-                extra={
-                    "fields": {
-                        "grpc": f"{host}:{server.port}",
-                        "metrics": f"{host}:{metrics.port}",
-                        "pid": os.getpid(),
-                    }
-                },
-            )
+            where = {"grpc": f"{host}:{server.port}", "metrics": f"{host}:{metrics.port}"}
+            self.kit.background("start", lambda stop: self._start(app, where))
             self._wait()
         finally:
             self._drain(app, server)
@@ -208,6 +200,9 @@ class _Process:
         if args.exc_value is None:
             return
         name = args.thread.name if args.thread else "a thread"
+        if self.draining:  # what it used is being taken away
+            self.log.warning("%s ended in the drain: %s", name, args.exc_value)
+            return
         self.log.critical("%s crashed: %s", name, args.exc_value, exc_info=args.exc_value)
         self.status = BUG
         self.stopping.set()
@@ -222,9 +217,8 @@ class _Process:
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGUSR2)
 
     def _on_signal(self, number: int, frame: object) -> None:
-        self.signalled = signal.Signals(
-            number
-        ).name  # a flag alone: Event.set() here could meet its own lock
+        # A flag alone: Event.set() here could meet the lock that it interrupts.
+        self.signalled = signal.Signals(number).name
 
     def _orphaned(self) -> bool:
         return self.common.driftloop_parent not in (0, os.getppid())
@@ -234,21 +228,31 @@ class _Process:
             self.signalled = "the end of the parent"
         return bool(self.signalled) or self.stopping.is_set()
 
-    def _start(self, app: App) -> None:
-        """Until it succeeds; the broker watch says why not."""
+    def _start(self, app: App, where: Mapping[str, str]) -> None:
+        """Until it succeeds, in a thread of its own: a signal is heeded meanwhile."""
         wait_s, longest_s = BROKER_WAIT_S
-        while not self._ended():
-            try:
-                if app.start is not None:
-                    app.start()
-                break
-            except Unavailable as error:
-                self.log.info("start waits: %s", error)
-                self.stopping.wait(wait_s)
-                wait_s = min(longest_s, wait_s * 2)
+        while not self.stopping.is_set() and not self._started(app):
+            self.stopping.wait(wait_s)
+            wait_s = min(longest_s, wait_s * 2)
+        if self.stopping.is_set():
+            return
         for spec in app.loops:
             self.loops.start(spec)
         self.health.set(WHOLE, serving=True)
+        self.log.info("started", extra={"fields": {**where, "pid": os.getpid()}})
+
+    def _started(self, app: App) -> bool:
+        try:
+            if app.start is not None:
+                app.start()
+        except Unavailable as error:
+            self.log.info("start waits: %s", error)
+            return False
+        except Refused as error:
+            self.log.error("%s", error)
+            self.status = WRONG_SETTINGS
+            self.stopping.set()
+        return True
 
     def _wait(self) -> None:
         while not self._ended():
@@ -259,6 +263,7 @@ class _Process:
 
     def _drain(self, app: App, server: rpc.Server) -> None:
         """Calls, loops, the service's own, then what they used; a watchdog ends what hangs."""
+        self.draining = True
         self.log.info("draining", extra={"fields": {"why": self.signalled or "crash"}})
         watchdog = threading.Timer(DRAIN_SECONDS_MAX, self._give_up)
         watchdog.daemon = True

@@ -1,7 +1,8 @@
 """A task's state after a restart: read back from the log, never remembered.
 
-Two ways: rereading the input from a note's offset to the committed one, with outputs suppressed by the task; and
-the newest record of each key of a compacted changelog. The note is a small JSON object, committed with the offsets.
+Two ways: rereading the input from a note's offset to the committed one, with outputs suppressed by
+the task; and the newest record of each key of a compacted changelog. The note is a small JSON
+object, committed with the offsets.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def note(**values: Any) -> str:
 
 
 def noted(assigned: Assigned, partition: Partition) -> Mapping[str, Any]:
-    """What was committed beside the offset of `partition`; empty if nothing was. Malformed if it is not ours."""
+    """What was committed beside the offset of `partition`; empty if nothing was. Malformed if it
+    is not ours."""
     text = assigned.positions[partition].note
     if not text:
         return {}
@@ -41,14 +43,16 @@ def noted(assigned: Assigned, partition: Partition) -> Mapping[str, Any]:
 
 
 def reread(assigned: Assigned, partition: Partition, start: int) -> Iterator[list[Record]]:
-    """Committed records of `partition` from `start` to the committed offset, in batches; none if never committed."""
+    """Committed records of `partition` from `start` to the committed offset, in batches; none if
+    never committed."""
     end = assigned.positions[partition].offset
     if end is not None and start < end:
         yield from batches(assigned.read(*partition, start, end))
 
 
 def latest(assigned: Assigned, topic: str, partition: int) -> dict[bytes, Record]:
-    """The newest record of each key up to the end that open transactions have too; tombstones take keys away."""
+    """The newest record of each key up to the end that open transactions have too; tombstones take
+    keys away."""
     newest: dict[bytes, Record] = {}
     for record in assigned.read(topic, partition, *assigned.bounds(topic, partition)):
         key = record.key or b""

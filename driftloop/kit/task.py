@@ -21,8 +21,9 @@ class Moment:
 class Decision:
     """All that a batch, or a tick, wants to happen: it happens whole or not at all.
 
-    `offsets` overrides, by partition, the next offset to commit (default: one past the last record handled), for a
-    task that holds records back. `notes` is committed beside the offsets (at most 4,000 bytes a partition).
+    `offsets` overrides, by partition, the next offset to commit (default: one past the last record
+    handled), for a task that holds records back. `notes` is committed beside the offsets (at most
+    4,000 bytes a partition).
     """
 
     emits: Sequence[Emit] = ()
@@ -59,16 +60,20 @@ class Assigned:
 
 
 class Task(Protocol):
-    """One loop's decisions. A new one is made for each assignment and after each abort, and restored before it handles."""
+    """One loop's decisions. A new one is made for each assignment and after each abort, and
+    restored before it handles."""
 
     def restore(self, assigned: Assigned) -> Mapping[Partition, int]:
-        """Bring state to what the committed offsets say. Gives back partitions to be read from elsewhere than there."""
+        """Bring state to what the committed offsets say. Gives back partitions to be read from
+        elsewhere than there."""
 
     def handle(self, records: Sequence[Record], now: Moment) -> Decision:
-        """A batch in log order by partition. Malformed stops the loop (ingestion never lets it out)."""
+        """A batch in log order by partition. Malformed stops the loop (ingestion never lets it
+        out)."""
 
     def tick(self, now: Moment) -> Decision:
-        """Called at least every `tick_s` when idle and about as often under load: heartbeats, finished children."""
+        """Called at least every `tick_s` when idle and about as often under load: heartbeats,
+        finished children."""
 
     def committed(self, now: Moment) -> None:
         """The last decision is now a fact: start children, swap models."""

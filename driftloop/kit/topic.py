@@ -1,6 +1,7 @@
 """Topics as values: a topic knows its message, so that a wrong message for a topic is a type error.
 
-The instances are generated from topics/*.yaml into `driftloop.contracts.topics`; nothing here reads a file.
+The instances are generated from topics/*.yaml into `driftloop.contracts.topics`; nothing here reads
+a file.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class Declaration:
     message_bytes_max: int
     format: Literal["proto", "json", "raw"]
     owner: str
-    columns: Mapping[str, str] = field(default_factory=dict)  # name -> Arrow type, for envelopes with fixed columns
+    # name -> Arrow type, for envelopes with fixed columns
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +90,25 @@ class Emit:
     headers: Headers = ()
 
 
-def emit(topic: Topic[M], message: M, *, key: bytes | None = None, partition: int | None = None,
-         headers: Headers = ()) -> Emit:
+def emit(
+    topic: Topic[M],
+    message: M,
+    *,
+    key: bytes | None = None,
+    partition: int | None = None,
+    headers: Headers = (),
+) -> Emit:
     """A protobuf message for a data-plane topic, as bytes. Control topics: `kit.events.event`."""
     return Emit(topic.name, message.SerializeToString(deterministic=True), key, partition, headers)
 
 
-def emit_raw(topic: Topic[M], value: bytes | None, *, key: bytes | None = None, partition: int | None = None,
-             headers: Headers = ()) -> Emit:
+def emit_raw(
+    topic: Topic[M],
+    value: bytes | None,
+    *,
+    key: bytes | None = None,
+    partition: int | None = None,
+    headers: Headers = (),
+) -> Emit:
     """Bytes as they are: dead letters, scores, tombstones."""
     return Emit(topic.name, value, key, partition, headers)

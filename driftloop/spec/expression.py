@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,8 @@ class Expression:
         if self.kind == "number":
             result = np.asarray(result, dtype=np.float64)
             result = np.where(np.isfinite(result), result, np.nan)
+        elif self.kind == "truth":
+            result = _truth(result)
         return result if result.shape == (rows,) else np.broadcast_to(result, (rows,)).copy()
 
     def known(self, columns: Columns) -> NDArray[np.bool_]:
@@ -89,16 +91,16 @@ def names_of(text: str) -> frozenset[str]:
 
 def _missing(column: Array) -> NDArray[np.bool_]:
     if column.dtype == object:
-        return cast(NDArray[np.bool_], np.equal(column, None).astype(np.bool_))
+        return cast("NDArray[np.bool_]", np.equal(column, cast(Any, None)).astype(np.bool_))
     if column.dtype.kind == "f":
-        return np.isnan(cast(NDArray[np.float64], column))
+        return np.isnan(cast("NDArray[np.float64]", column))
     return np.zeros(column.shape, dtype=np.bool_)
 
 
 def _truth(column: Array) -> NDArray[np.bool_]:
     """Truth values as bool; a missing one (NaN, None) is false."""
     if column.dtype == np.bool_:
-        return cast(NDArray[np.bool_], column)
+        return cast("NDArray[np.bool_]", column)
     if column.dtype == object:
         return np.equal(column, True).astype(np.bool_)
     return np.equal(column, 1)
@@ -161,6 +163,8 @@ class _Compiler:
             return "truth", lambda columns: truth
         if isinstance(value, int | float):
             number = np.asarray(float(value))
+            if not np.isfinite(number):
+                raise WrongExpression("a number beyond a float64")
             return "number", lambda columns: number
         if isinstance(value, str):
             string = np.asarray(value, dtype=object)
@@ -190,7 +194,7 @@ class _Compiler:
             return "truth", lambda columns: np.logical_not(truth(columns))
         number = self._typed(node.operand, "number")
         if isinstance(node.op, ast.USub):
-            return "number", lambda columns: np.negative(cast(NDArray[np.float64], number(columns)))
+            return "number", lambda columns: np.negative(cast("NDArray[np.float64]", number(columns)))
         if isinstance(node.op, ast.UAdd):
             return "number", number
         raise WrongExpression(f"{ast.unparse(node)!r} is not allowed")
@@ -248,10 +252,10 @@ class _Compiler:
 
         def run(columns: Columns) -> Array:
             column = left(columns)
-            inside = np.logical_or.reduce([_equal(column, side(columns)) for side in sides])
+            inside: Array = np.logical_or.reduce([_equal(column, side(columns)) for side in sides])
             if isinstance(operator, ast.In):
-                return cast(Array, inside)
-            return np.logical_and(~inside, ~_missing(column))
+                return inside
+            return np.logical_not(inside) & ~_missing(column)
         return run
 
     def _choice(self, node: ast.IfExp) -> tuple[Kind, Step]:

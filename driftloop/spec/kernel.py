@@ -40,28 +40,26 @@ ENTRY_ID, ENTRY_SLOT, ENTRY_TIME, ENTRY_STATE = range(4)
 EMPTY, IS_OPEN, IS_CLOSED = range(3)
 
 
-
 @numba.njit(cache=True, nogil=True)
-def combine(bits: Any, known: Any, parts: Any, uses: Any, facts: Any, keys: Any, touches: Any) -> Any:
-    """Keys [kinds, rows] of entities from their components' `bits` [components, rows]; and who touches what.
-
-    A row touches an entity if all components are known and its source counts there (`uses`), or if it is asked about.
-    """
-    for kind in range(parts.shape[0]):
-        for row in range(facts.shape[1]):
-            key = np.uint64(0x9E3779B97F4A7C15)
-            whole = uses[kind, facts[FROM, row]] != 0 or facts[PLACE, row] >= 0
-            for part in parts[kind]:
-                if part >= 0 and whole:
-                    whole = known[part, row] != 0
-                    key = _mixed(key ^ bits[part, row])
-            keys[kind, row] = key
-            touches[kind, row] = 1 if whole else 0
-
-
-@numba.njit(cache=True, nogil=True)
-def run(words: Any, slot_keys: Any, table: Any, meta: Any, applied: Any, dirty: Any, opens: Any, accs: Any, feats: Any,
-        params: Any, keys: Any, touches: Any, facts: Any, values: Any, wheres: Any, out: Any, late: Any) -> Any:
+def run(
+    words: Any,
+    slot_keys: Any,
+    table: Any,
+    meta: Any,
+    applied: Any,
+    dirty: Any,
+    opens: Any,
+    accs: Any,
+    feats: Any,
+    params: Any,
+    keys: Any,
+    touches: Any,
+    facts: Any,
+    values: Any,
+    wheres: Any,
+    out: Any,
+    late: Any,
+) -> Any:
     """Rows of a batch, in order: each is answered from what stood before its instant, then counted.
 
     `out` [features, asked rows] gets the answers, `late` [asked rows] 1 where the entity was already at a later
@@ -89,8 +87,21 @@ def run(words: Any, slot_keys: Any, table: Any, meta: Any, applied: Any, dirty: 
 
 
 @numba.njit(cache=True, nogil=True)
-def query(words: Any, slot_keys: Any, table: Any, meta: Any, accs: Any, feats: Any, params: Any, keys: Any,
-          known: Any, facts: Any, out: Any, ages: Any, late: Any) -> Any:
+def query(
+    words: Any,
+    slot_keys: Any,
+    table: Any,
+    meta: Any,
+    accs: Any,
+    feats: Any,
+    params: Any,
+    keys: Any,
+    known: Any,
+    facts: Any,
+    out: Any,
+    ages: Any,
+    late: Any,
+) -> Any:
     """What `run` would answer to these rows, without counting them. `ages` gets seconds since each window's newest row."""
     reals = words.view(np.float64)
     for row in range(facts.shape[1]):
@@ -103,13 +114,19 @@ def query(words: Any, slot_keys: Any, table: Any, meta: Any, accs: Any, feats: A
             ages[feats[f, OUT], row] = np.nan
             if slot < 0:
                 fresh = feats[f, AGG] == COUNT or feats[f, AGG] == SUM or feats[f, AGG] == OPENED
-                shrunk = params[f, SHRINK_PRIOR] if params[f, SHRINK_ROWS] > 0 else params[f, DEFAULT]
-                out[feats[f, OUT], row] = params[f, DEFAULT] if known[row] == 0 else (0.0 if fresh else shrunk)
+                shrunk = (
+                    params[f, SHRINK_PRIOR] if params[f, SHRINK_ROWS] > 0 else params[f, DEFAULT]
+                )
+                out[feats[f, OUT], row] = (
+                    params[f, DEFAULT] if known[row] == 0 else (0.0 if fresh else shrunk)
+                )
             elif feats[f, AGG] == ORDINAL:
                 out[feats[f, OUT], row] = slot
             else:
-                out[feats[f, OUT], row] = _value(words, reals, slot, accs, feats[f], params[f], instant)
-                newest = _newest(words, slot, accs[feats[f, ACC]], instant)
+                out[feats[f, OUT], row] = _value(
+                    words, reals, slot, accs, feats, params, f, instant
+                )
+                newest = _newest(words, slot, accs, feats[f, ACC], instant)
                 if newest > NEVER:
                     ages[feats[f, OUT], row] = (instant - newest) / 1e6
 
@@ -120,21 +137,6 @@ def rebuild(old: Any, new: Any, dead_before: Any, window: Any) -> Any:
     for at in range(old.shape[0]):
         if old[at, ENTRY_STATE] != EMPTY and old[at, ENTRY_TIME] + window >= dead_before:
             new[_entry(new, old[at, ENTRY_ID])] = old[at]
-
-
-@numba.njit(cache=True, nogil=True)
-def index(slot_keys: Any, table: Any, slots: Any) -> Any:
-    """Fill an empty `table` with the first `slots` keys."""
-    for slot in range(slots):
-        table[_place(slot_keys, table, slot_keys[slot])] = slot + 1
-
-
-@numba.njit(cache=True, nogil=True)
-def _mixed(word: Any) -> Any:
-    """Murmur3's finalizer: every bit of a key bears on every other."""
-    word = (word ^ (word >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
-    word = (word ^ (word >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
-    return word ^ (word >> np.uint64(33))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -174,24 +176,24 @@ def _advanced(words: Any, slot: Any, accs: Any, time: Any) -> Any:
         words[slot, SLOT_WAITS] = 0
         for a in range(accs.shape[0]):
             if words[slot, accs[a, BASE] + WAIT_COUNT] != 0:
-                _let_in(words, slot, accs[a], newest)
+                _let_in(words, slot, accs, a, newest)
     words[slot, SLOT_INSTANT] = time
     return time
 
 
 @numba.njit(cache=True, nogil=True)
-def _let_in(words: Any, slot: Any, acc: Any, instant: Any) -> Any:
-    base = acc[BASE]
+def _let_in(words: Any, slot: Any, accs: Any, a: Any, instant: Any) -> Any:
+    base = accs[a, BASE]
     waits = words[slot, base + WAIT_COUNT]
     words[slot, base + WAIT_COUNT] = 0
-    if acc[FORM] == LAST:
+    if accs[a, FORM] == LAST:
         words[slot, base + LAST_VALUE] = words[slot, base + WAIT_SUM]
         words[slot, base + NEWEST] = instant
         return
-    tile = instant // acc[TILE]
-    _turn(words, slot, acc, tile)
+    tile = instant // accs[a, TILE]
+    _turn(words, slot, accs, a, tile)
     ring = base + RING
-    if acc[FORM] == OPEN:
+    if accs[a, FORM] == OPEN:
         for k in range(TILES):
             words[slot, ring + k] += words[slot, ring + TILES + k]
             words[slot, ring + TILES + k] = 0
@@ -201,84 +203,95 @@ def _let_in(words: Any, slot: Any, acc: Any, instant: Any) -> Any:
         return
     words[slot, base + NEWEST] = instant
     words[slot, ring + (tile & (TILES - 1))] += waits
-    if acc[FORM] == SUMS:
+    if accs[a, FORM] == SUMS:
         words[slot, ring + TILES + (tile & (TILES - 1))] += words[slot, base + WAIT_SUM]
         words[slot, base + WAIT_SUM] = 0
 
 
 @numba.njit(cache=True, nogil=True)
-def _turn(words: Any, slot: Any, acc: Any, tile: Any) -> Any:
+def _turn(words: Any, slot: Any, accs: Any, a: Any, tile: Any) -> Any:
     """Make `tile` the ring's newest, emptying the tiles that it passes."""
-    head = words[slot, acc[BASE] + HEAD]
-    ring = acc[BASE] + RING
+    head = words[slot, accs[a, BASE] + HEAD]
+    ring = accs[a, BASE] + RING
     for k in range(max(head + 1, tile - TILES + 1), tile + 1):
         words[slot, ring + (k & (TILES - 1))] = 0
-        if acc[FORM] == SUMS:
+        if accs[a, FORM] == SUMS:
             words[slot, ring + TILES + (k & (TILES - 1))] = 0
-    words[slot, acc[BASE] + HEAD] = tile
+    words[slot, accs[a, BASE] + HEAD] = tile
 
 
 @numba.njit(cache=True, nogil=True)
-def _answer(words: Any, reals: Any, slot: Any, accs: Any, feats: Any, params: Any, instant: Any, out: Any,
-            place: Any) -> Any:
+def _answer(
+    words: Any,
+    reals: Any,
+    slot: Any,
+    accs: Any,
+    feats: Any,
+    params: Any,
+    instant: Any,
+    out: Any,
+    place: Any,
+) -> Any:
     for f in range(feats.shape[0]):
         if feats[f, AGG] == ORDINAL:
             out[feats[f, OUT], place] = slot
         else:
-            out[feats[f, OUT], place] = _value(words, reals, slot, accs, feats[f], params[f], instant)
+            out[feats[f, OUT], place] = _value(words, reals, slot, accs, feats, params, f, instant)
 
 
 @numba.njit(cache=True, nogil=True)
-def _value(words: Any, reals: Any, slot: Any, accs: Any, feat: Any, param: Any, instant: Any) -> Any:
+def _value(
+    words: Any, reals: Any, slot: Any, accs: Any, feats: Any, params: Any, f: Any, instant: Any
+) -> Any:
     """One feature as at `instant`; what waits is in it if the slot's newest instant is earlier."""
-    acc = accs[feat[ACC]]
-    agg = feat[AGG]
-    if acc[FORM] == LAST:
-        newest = _newest(words, slot, acc, instant)
-        if newest == NEVER or (feat[AGE_MAX] > 0 and instant - newest > feat[AGE_MAX]):
-            return param[DEFAULT]
+    a = feats[f, ACC]
+    agg = feats[f, AGG]
+    if accs[a, FORM] == LAST:
+        newest = _newest(words, slot, accs, a, instant)
+        if newest == NEVER or (feats[f, AGE_MAX] > 0 and instant - newest > feats[f, AGE_MAX]):
+            return params[f, DEFAULT]
         if agg == AGE:
             return (instant - newest) / 1e6
-        waits = words[slot, acc[BASE] + WAIT_COUNT] != 0 and words[slot, SLOT_INSTANT] < instant
-        return reals[slot, acc[BASE] + (WAIT_SUM if waits else LAST_VALUE)]
-    count, total = _within(words, slot, acc, instant)
+        waits = words[slot, accs[a, BASE] + WAIT_COUNT] != 0 and words[slot, SLOT_INSTANT] < instant
+        return reals[slot, accs[a, BASE] + (WAIT_SUM if waits else LAST_VALUE)]
+    count, total = _within(words, slot, accs, a, instant)
     if agg == COUNT or agg == OPENED:
         return np.float64(count)
     if agg == SUM:
         return total / SCALE
-    rows = count + param[SHRINK_ROWS]
+    rows = count + params[f, SHRINK_ROWS]
     if rows == 0:
-        return param[DEFAULT]
-    return (total / SCALE + param[SHRINK_ROWS] * param[SHRINK_PRIOR]) / rows
+        return params[f, DEFAULT]
+    return (total / SCALE + params[f, SHRINK_ROWS] * params[f, SHRINK_PRIOR]) / rows
 
 
 @numba.njit(cache=True, nogil=True)
-def _newest(words: Any, slot: Any, acc: Any, instant: Any) -> Any:
+def _newest(words: Any, slot: Any, accs: Any, a: Any, instant: Any) -> Any:
     """Instant of the newest row before `instant` that counted here."""
-    waits = WAIT_SUM if acc[FORM] == OPEN else WAIT_COUNT
-    if words[slot, acc[BASE] + waits] != 0 and words[slot, SLOT_INSTANT] < instant:
+    waits = WAIT_SUM if accs[a, FORM] == OPEN else WAIT_COUNT
+    if words[slot, accs[a, BASE] + waits] != 0 and words[slot, SLOT_INSTANT] < instant:
         return words[slot, SLOT_INSTANT]
-    return words[slot, acc[BASE] + NEWEST]
+    return words[slot, accs[a, BASE] + NEWEST]
 
 
 @numba.njit(cache=True, nogil=True)
-def _within(words: Any, slot: Any, acc: Any, instant: Any) -> Any:
+def _within(words: Any, slot: Any, accs: Any, a: Any, instant: Any) -> Any:
     """Rows and sum over [instant - window, instant), the old edge rounded down to a tile."""
-    base = acc[BASE]
+    base = accs[a, BASE]
     ring = base + RING
     head = words[slot, base + HEAD]
-    first = (instant - acc[WINDOW]) // acc[TILE]
+    first = (instant - accs[a, WINDOW]) // accs[a, TILE]
     count = np.int64(0)
     total = np.int64(0)
     for k in range(max(first, head - TILES + 1), head + 1):
         count += words[slot, ring + (k & (TILES - 1))]
-    if acc[FORM] == SUMS:
+    if accs[a, FORM] == SUMS:
         for k in range(max(first, head - TILES + 1), head + 1):
             total += words[slot, ring + TILES + (k & (TILES - 1))]
     newest = words[slot, SLOT_INSTANT]
     if words[slot, base + WAIT_COUNT] != 0 and newest < instant:
-        tile = newest // acc[TILE]
-        if acc[FORM] == OPEN:
+        tile = newest // accs[a, TILE]
+        if accs[a, FORM] == OPEN:
             for k in range(max(first, tile - TILES + 1), tile + 1):
                 count += words[slot, ring + TILES + (k & (TILES - 1))]
         elif tile >= first:
@@ -288,92 +301,109 @@ def _within(words: Any, slot: Any, acc: Any, instant: Any) -> Any:
 
 
 @numba.njit(cache=True, nogil=True)
-def _count(words: Any, reals: Any, slot: Any, meta: Any, applied: Any, opens: Any, accs: Any, row: Any, facts: Any,
-           values: Any, wheres: Any) -> Any:
+def _count(
+    words: Any,
+    reals: Any,
+    slot: Any,
+    meta: Any,
+    applied: Any,
+    opens: Any,
+    accs: Any,
+    row: Any,
+    facts: Any,
+    values: Any,
+    wheres: Any,
+) -> Any:
     """Put the row beside the rings in which it counts. A row whose value or condition is missing is no row."""
     fresh = facts[OFFSET, row] >= applied[slot]
     for a in range(accs.shape[0]):
-        acc = accs[a]
-        if acc[SOURCE] != facts[FROM, row]:
+        if accs[a, SOURCE] != facts[FROM, row]:
             continue
-        where = np.uint8(1) if acc[WHERE] < 0 else wheres[acc[WHERE], row]
-        share = acc[FORM] == SUMS and acc[VALUE] < 0  # of rows whose condition is known, those where it holds
+        where = np.uint8(1) if accs[a, WHERE] < 0 else wheres[accs[a, WHERE], row]
+        share = (
+            accs[a, FORM] == SUMS and accs[a, VALUE] < 0
+        )  # of rows whose condition is known, those where it holds
         if where == 2 or (where == 0 and not share):
             continue
-        value = np.float64(where) if acc[VALUE] < 0 else values[acc[VALUE], row]
+        value = np.float64(where) if accs[a, VALUE] < 0 else values[accs[a, VALUE], row]
         if np.isnan(value):
             continue
-        if acc[FORM] == OPEN:
-            if _opened(meta, opens, acc, slot, row, facts) and fresh:
-                _wait_open(words, slot, acc, facts[TIME, row], 1)
+        if accs[a, FORM] == OPEN:
+            if _opened(meta, opens, accs, a, slot, row, facts) and fresh:
+                _wait_open(words, slot, accs, a, facts[TIME, row], 1)
         elif fresh:
             words[slot, SLOT_WAITS] = 1
-            words[slot, acc[BASE] + WAIT_COUNT] += 1
-            if acc[FORM] == SUMS:
+            words[slot, accs[a, BASE] + WAIT_COUNT] += 1
+            if accs[a, FORM] == SUMS:
                 clipped = min(max(value, -CLIP), CLIP)
-                words[slot, acc[BASE] + WAIT_SUM] += np.int64(np.floor(clipped * SCALE + 0.5))
-            elif acc[FORM] == LAST:
-                reals[slot, acc[BASE] + WAIT_SUM] = value
+                words[slot, accs[a, BASE] + WAIT_SUM] += np.int64(np.floor(clipped * SCALE + 0.5))
+            elif accs[a, FORM] == LAST:
+                reals[slot, accs[a, BASE] + WAIT_SUM] = value
 
 
 @numba.njit(cache=True, nogil=True)
-def _wait_open(words: Any, slot: Any, acc: Any, time: Any, change: Any) -> Any:
+def _wait_open(words: Any, slot: Any, accs: Any, a: Any, time: Any, change: Any) -> Any:
     """A change to the tile of an opening row's own time, if the ring can still hold that tile."""
-    newest_tile = words[slot, SLOT_INSTANT] // acc[TILE]
-    tile = time // acc[TILE]
+    newest_tile = words[slot, SLOT_INSTANT] // accs[a, TILE]
+    tile = time // accs[a, TILE]
     if newest_tile - TILES < tile <= newest_tile:
         words[slot, SLOT_WAITS] = 1
-        words[slot, acc[BASE] + WAIT_COUNT] = 1
-        words[slot, acc[BASE] + WAIT_SUM] += 1 if change > 0 else 0
-        words[slot, acc[BASE] + RING + TILES + (tile & (TILES - 1))] += change
+        words[slot, accs[a, BASE] + WAIT_COUNT] = 1
+        words[slot, accs[a, BASE] + WAIT_SUM] += 1 if change > 0 else 0
+        words[slot, accs[a, BASE] + RING + TILES + (tile & (TILES - 1))] += change
 
 
 @numba.njit(cache=True, nogil=True)
-def _opened(meta: Any, opens: Any, acc: Any, slot: Any, row: Any, facts: Any) -> Any:
+def _opened(meta: Any, opens: Any, accs: Any, a: Any, slot: Any, row: Any, facts: Any) -> Any:
     """Note an opening row; False if it is open already, or if its closing row came first (of the same instant)."""
-    table = opens[acc[TABLE]]
+    table = opens[accs[a, TABLE]]
     at = _entry(table, facts[ID, row])
     known = table[at, ENTRY_STATE]
-    if known != EMPTY and table[at, ENTRY_TIME] + acc[WINDOW] < facts[WATERMARK, row]:
+    if known != EMPTY and table[at, ENTRY_TIME] + accs[a, WINDOW] < facts[WATERMARK, row]:
         known = EMPTY
-        meta[ENTRIES + acc[TABLE]] -= 1
+        meta[ENTRIES + accs[a, TABLE]] -= 1
     if known == IS_CLOSED:
         _remove(table, at)
-        meta[ENTRIES + acc[TABLE]] -= 1
+        meta[ENTRIES + accs[a, TABLE]] -= 1
     if known != EMPTY:
         return False
-    _enter(meta, table, acc[TABLE], at, facts[ID, row], slot, facts[TIME, row], IS_OPEN)
+    _enter(meta, table, accs[a, TABLE], at, facts[ID, row], slot, facts[TIME, row], IS_OPEN)
     return True
 
 
 @numba.njit(cache=True, nogil=True)
-def _close(words: Any, meta: Any, applied: Any, dirty: Any, opens: Any, accs: Any, row: Any, facts: Any) -> Any:
+def _close(
+    words: Any, meta: Any, applied: Any, dirty: Any, opens: Any, accs: Any, row: Any, facts: Any
+) -> Any:
     """A row that joins an open one takes it off the tile in which that one counts, from its own instant on."""
     for a in range(accs.shape[0]):
-        acc = accs[a]
-        if acc[FORM] != OPEN or acc[CLOSER] != facts[FROM, row]:
+        if accs[a, FORM] != OPEN or accs[a, CLOSER] != facts[FROM, row]:
             continue
-        table = opens[acc[TABLE]]
+        table = opens[accs[a, TABLE]]
         at = _entry(table, facts[JOINS, row])
         known = table[at, ENTRY_STATE]
-        if known != EMPTY and table[at, ENTRY_TIME] + acc[WINDOW] < facts[WATERMARK, row]:
+        if known != EMPTY and table[at, ENTRY_TIME] + accs[a, WINDOW] < facts[WATERMARK, row]:
             known = EMPTY
-            meta[ENTRIES + acc[TABLE]] -= 1
+            meta[ENTRIES + accs[a, TABLE]] -= 1
         if known == EMPTY:  # it may come yet, in the same instant
-            _enter(meta, table, acc[TABLE], at, facts[JOINS, row], -1, facts[TIME, row], IS_CLOSED)
+            _enter(
+                meta, table, accs[a, TABLE], at, facts[JOINS, row], -1, facts[TIME, row], IS_CLOSED
+            )
         elif known == IS_OPEN:
             slot = table[at, ENTRY_SLOT]
             opened = table[at, ENTRY_TIME]
             _remove(table, at)
-            meta[ENTRIES + acc[TABLE]] -= 1
+            meta[ENTRIES + accs[a, TABLE]] -= 1
             if facts[OFFSET, row] >= applied[slot]:
                 _advanced(words, slot, accs, facts[TIME, row])
                 dirty[slot // meta[CHUNK]] = 1
-                _wait_open(words, slot, acc, opened, -1)
+                _wait_open(words, slot, accs, a, opened, -1)
 
 
 @numba.njit(cache=True, nogil=True)
-def _enter(meta: Any, table: Any, number: Any, at: Any, key: Any, slot: Any, time: Any, state: Any) -> Any:
+def _enter(
+    meta: Any, table: Any, number: Any, at: Any, key: Any, slot: Any, time: Any, state: Any
+) -> Any:
     table[at, ENTRY_ID] = key
     table[at, ENTRY_SLOT] = slot
     table[at, ENTRY_TIME] = time
@@ -385,7 +415,7 @@ def _enter(meta: Any, table: Any, number: Any, at: Any, key: Any, slot: Any, tim
 def _entry(table: Any, key: Any) -> Any:
     """Where an id stands in a table of open rows, or the empty place where it would."""
     mask = table.shape[0] - 1
-    at = np.int64(_mixed(np.uint64(key))) & mask
+    at = key & mask  # the key is a hash already
     while table[at, ENTRY_STATE] != EMPTY and table[at, ENTRY_ID] != key:
         at = (at + 1) & mask
     return at
@@ -400,8 +430,7 @@ def _remove(table: Any, hole: Any) -> Any:
         at = (at + 1) & mask
         if table[at, ENTRY_STATE] == EMPTY:
             break
-        home = np.int64(_mixed(np.uint64(table[at, ENTRY_ID]))) & mask
-        if ((at - home) & mask) >= ((at - hole) & mask):
+        if ((at - (table[at, ENTRY_ID] & mask)) & mask) >= ((at - hole) & mask):
             table[hole] = table[at]
             hole = at
     table[hole, ENTRY_STATE] = EMPTY

@@ -14,7 +14,20 @@ import numpy as np
 
 # Columns of `cells`, one row a remembered row or a label that waits for its row. FLOOR is the watermark of its own log
 # when it stood there; NEXT links labels of one id that wait, in order, or free cells; -1 ends.
-KEY, KIND, PART, TIME, OFFSET, FLOOR, VALUE, LABEL_TIME, LABEL_OFFSET, LABEL_FLOOR, SOURCE_MS, NEXT = range(12)
+(
+    KEY,
+    KIND,
+    PART,
+    TIME,
+    OFFSET,
+    FLOOR,
+    VALUE,
+    LABEL_TIME,
+    LABEL_OFFSET,
+    LABEL_FLOOR,
+    SOURCE_MS,
+    NEXT,
+) = range(12)
 COLUMNS = 12
 FREE, ROW, LABELLED, LABEL = range(4)
 # What came of an arrival. The first two are written out; all are counted.
@@ -29,8 +42,16 @@ NONE = 2**62
 
 
 @numba.njit(cache=True, nogil=True)
-def take_rows(cells: Any, table: Any, meta: Any, horizon: Any, batch: Any, cell_of: Any, found: Any,
-              counts: Any) -> Any:
+def take_rows(
+    cells: Any,
+    table: Any,
+    meta: Any,
+    horizon: Any,
+    batch: Any,
+    cell_of: Any,
+    found: Any,
+    counts: Any,
+) -> Any:
     """Remember rows; labels that waited for them count now. `batch` [rows, 5]: key, partition, time, offset, floor.
 
     `cell_of` gets each row's cell (-1: its id is here already). Gives back how many lines of `found` were written.
@@ -47,7 +68,11 @@ def take_rows(cells: Any, table: Any, meta: Any, horizon: Any, batch: Any, cell_
                 continue
         cell = _taken(cells, meta)
         cells[cell, KEY], cells[cell, KIND], cells[cell, PART] = batch[i, 0], ROW, batch[i, 1]
-        cells[cell, TIME], cells[cell, OFFSET], cells[cell, FLOOR] = batch[i, 2], batch[i, 3], batch[i, 4]
+        cells[cell, TIME], cells[cell, OFFSET], cells[cell, FLOOR] = (
+            batch[i, 2],
+            batch[i, 3],
+            batch[i, 4],
+        )
         cells[cell, NEXT] = -1
         table[at, 0], table[at, 1] = batch[i, 0], cell + 1
         cell_of[i] = cell
@@ -61,14 +86,20 @@ def take_rows(cells: Any, table: Any, meta: Any, horizon: Any, batch: Any, cell_
 
 
 @numba.njit(cache=True, nogil=True)
-def take_labels(cells: Any, table: Any, meta: Any, horizon: Any, batch: Any, found: Any, counts: Any) -> Any:
+def take_labels(
+    cells: Any, table: Any, meta: Any, horizon: Any, batch: Any, found: Any, counts: Any
+) -> Any:
     """Labels for rows that are here count; others wait. `batch` [labels, 7]: key, partition, time, offset, floor, bits
     of the value, source append time. Gives back how many lines of `found` were written."""
     written = 0
     label = np.zeros(COLUMNS, np.int64)
     for i in range(batch.shape[0]):
         label[KEY], label[KIND], label[PART], label[NEXT] = batch[i, 0], LABEL, batch[i, 1], -1
-        label[LABEL_TIME], label[LABEL_OFFSET], label[LABEL_FLOOR] = batch[i, 2], batch[i, 3], batch[i, 4]
+        label[LABEL_TIME], label[LABEL_OFFSET], label[LABEL_FLOOR] = (
+            batch[i, 2],
+            batch[i, 3],
+            batch[i, 4],
+        )
         label[VALUE], label[SOURCE_MS] = batch[i, 5], batch[i, 6]
         at = _place(table, batch[i, 0])
         held = table[at, 1] - 1
@@ -88,7 +119,9 @@ def take_labels(cells: Any, table: Any, meta: Any, horizon: Any, batch: Any, fou
 
 
 @numba.njit(cache=True, nogil=True)
-def expire(cells: Any, table: Any, meta: Any, horizon: Any, passed: Any, counts: Any, least: Any) -> Any:
+def expire(
+    cells: Any, table: Any, meta: Any, horizon: Any, passed: Any, counts: Any, least: Any
+) -> Any:
     """Forget what both logs have passed. `passed` [partitions]: the smaller watermark of each.
 
     `least` [partitions, 4] gets the lowest offset of remembered rows with its floor, then that of labels.
@@ -126,13 +159,17 @@ def index(cells: Any, table: Any) -> Any:
 
 
 @numba.njit(cache=True, nogil=True)
-def _judge(cells: Any, cell: Any, label: Any, horizon: Any, place: Any, line: Any, counts: Any) -> Any:
+def _judge(
+    cells: Any, cell: Any, label: Any, horizon: Any, place: Any, line: Any, counts: Any
+) -> Any:
     """What comes of a label for a row that is here; 1 if a line was written."""
     ends = cells[cell, TIME] + horizon
     if label[LABEL_TIME] > ends or label[LABEL_FLOOR] > ends:
         counts[LATE] += 1
         return 0
-    if cells[cell, FLOOR] > label[LABEL_TIME] + horizon:  # the row came when this label could have been forgotten
+    if (
+        cells[cell, FLOOR] > label[LABEL_TIME] + horizon
+    ):  # the row came when this label could have been forgotten
         counts[ORPHAN] += 1
         return 0
     outcome = EXAMPLE
@@ -141,13 +178,21 @@ def _judge(cells: Any, cell: Any, label: Any, horizon: Any, place: Any, line: An
     counts[outcome] += 1
     if outcome == DUPLICATE:
         return 0
-    line[F_OUTCOME], line[F_PLACE], line[F_CELL], line[F_PART] = outcome, place, cell, cells[cell, PART]
+    line[F_OUTCOME], line[F_PLACE], line[F_CELL], line[F_PART] = (
+        outcome,
+        place,
+        cell,
+        cells[cell, PART],
+    )
     line[F_VALUE], line[F_OLD], line[F_TIME] = label[VALUE], cells[cell, VALUE], cells[cell, TIME]
     line[F_LABEL_TIME], line[F_SOURCE_MS] = label[LABEL_TIME], label[SOURCE_MS]
     cells[cell, VALUE] = label[VALUE]
     if outcome == EXAMPLE:
         cells[cell, KIND] = LABELLED
-        cells[cell, LABEL_OFFSET], cells[cell, LABEL_FLOOR] = label[LABEL_OFFSET], label[LABEL_FLOOR]
+        cells[cell, LABEL_OFFSET], cells[cell, LABEL_FLOOR] = (
+            label[LABEL_OFFSET],
+            label[LABEL_FLOOR],
+        )
     return 1
 
 

@@ -123,11 +123,11 @@ class WindowFeature(Strict):
 
 def _feature_kind(value: Any) -> str | None:
     keys = value if isinstance(value, dict) else vars(value) if isinstance(value, Strict) else ()
-    return next((kind for kind in ("field", "expr") if kind in keys), "window")
+    return next((f"<{kind}>" for kind in ("field", "expr") if kind in keys), "<window>")
 
 
 Feature = Annotated[
-    Annotated[FieldFeature, Tag("field")] | Annotated[ExprFeature, Tag("expr")] | Annotated[WindowFeature, Tag("window")],
+    Annotated[FieldFeature, Tag("<field>")] | Annotated[ExprFeature, Tag("<expr>")] | Annotated[WindowFeature, Tag("<window>")],
     Discriminator(_feature_kind)]
 
 

@@ -74,7 +74,7 @@ def _plain(loc: tuple[int | str, ...], document: Document) -> Path:
     return path
 
 
-_TAGS = frozenset({"field", "expr", "window", "int", "float", "bool", "str"})
+_TAGS = frozenset({"<field>", "<expr>", "<window>"})  # of model.Feature
 
 
 def _shortened(value: object) -> str:
@@ -99,7 +99,7 @@ def _keys_at(loc: tuple[int | str, ...]) -> list[str]:
         if inner:
             models = inner
         elif part in _TAGS:
-            models = [model for model in models if model.__name__.lower().startswith(str(part))] or models
+            models = [model for model in models if model.__name__.lower().startswith(str(part).strip("<>"))] or models
     return sorted({field.alias or name for model in models for name, field in model.model_fields.items()})
 
 

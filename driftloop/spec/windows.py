@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from driftloop.spec import kernel
 from driftloop.spec.expression import Array, Expression
 from driftloop.spec.expression import compile as compile_expression
+from driftloop.spec.kernel_keys import combine
 from driftloop.spec.kernel_state import KindState
 from driftloop.spec.model import FieldFeature, WindowFeature
 
@@ -30,8 +31,15 @@ if TYPE_CHECKING:
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 WHOLE_TILES = 24  # of a window; with two cut ones they fit a ring of 32
-_AGGREGATES = {"count": kernel.COUNT, "sum": kernel.SUM, "mean": kernel.MEAN, "share": kernel.MEAN,
-               "last": kernel.VALUE_LAST, "age": kernel.AGE, "open": kernel.OPENED}
+_AGGREGATES = {
+    "count": kernel.COUNT,
+    "sum": kernel.SUM,
+    "mean": kernel.MEAN,
+    "share": kernel.MEAN,
+    "last": kernel.VALUE_LAST,
+    "age": kernel.AGE,
+    "open": kernel.OPENED,
+}
 _UNKNOWN = 2  # a condition that cannot be judged: something in it is missing
 
 
@@ -102,7 +110,11 @@ class Program:
     @cached_property
     def columns(self) -> frozenset[str]:
         """Fields that must be among `Rows.columns`."""
-        expressions = [*self.values, *self.wheres, *(p for p in self.parts if isinstance(p, Expression))]
+        expressions = [
+            *self.values,
+            *self.wheres,
+            *(p for p in self.parts if isinstance(p, Expression)),
+        ]
         names = {name for e in expressions for name in e.names}
         return frozenset(names | self.asked | {"time"})
 
@@ -123,7 +135,9 @@ class Program:
         """Digest of what the words of slots mean; state of another layout is not read."""
         kinds = [(k.name, k.accs.tolist(), k.words) for k in self.kinds]
         texts = [[e.text for e in es] for es in (self.values, self.wheres)]
-        return hashlib.sha256(json.dumps([kinds, texts, kernel.TILES, kernel.SCALE]).encode()).hexdigest()
+        return hashlib.sha256(
+            json.dumps([kinds, texts, kernel.TILES, kernel.SCALE]).encode()
+        ).hexdigest()
 
 
 def program(pipeline: Pipeline) -> Program:
@@ -144,13 +158,29 @@ class Windows:
         asked = np.flatnonzero(facts[kernel.PLACE] >= 0)
         keys, touches = self._keys(rows)
         values, wheres = self._values(rows.columns), self._wheres(rows.columns)
-        out = np.empty((len(p.windows), len(asked)))
+        out = np.full((len(p.windows), len(asked)), np.nan)  # stays so for rows that a replay skips
         late = np.zeros(len(asked), np.uint8)
         for number, (kind, state) in enumerate(zip(p.kinds, self.kinds, strict=True)):
             state.make_room(facts, kind.accs)
-            kernel.run(state.words, state.slot_keys, state.table, state.meta, state.applied, state.dirty, state.opens,
-                       kind.accs, kind.feats, kind.params, keys[number], touches[number], facts, values, wheres, out,
-                       late)
+            kernel.run(
+                state.words,
+                state.slot_keys,
+                state.table,
+                state.meta,
+                state.applied,
+                state.dirty,
+                state.opens,
+                kind.accs,
+                kind.feats,
+                kind.params,
+                keys[number],
+                touches[number],
+                facts,
+                values,
+                wheres,
+                out,
+                late,
+            )
         return Answers(self._vectors(rows.columns, asked, out), late.view(np.bool_))
 
     def ask(self, rows: Rows) -> Answers:
@@ -161,11 +191,28 @@ class Windows:
         late = np.zeros(count, np.uint8)
         keys, known = self._keys(rows)
         for number, (kind, state) in enumerate(zip(p.kinds, self.kinds, strict=True)):
-            kernel.query(state.words, state.slot_keys, state.table, state.meta, kind.accs, kind.feats, kind.params,
-                         keys[number], known[number], rows.facts, out, ages, late)
-        return Answers(self._vectors(rows.columns, np.arange(count), out), late.view(np.bool_), ages.T)
+            kernel.query(
+                state.words,
+                state.slot_keys,
+                state.table,
+                state.meta,
+                kind.accs,
+                kind.feats,
+                kind.params,
+                keys[number],
+                known[number],
+                rows.facts,
+                out,
+                ages,
+                late,
+            )
+        return Answers(
+            self._vectors(rows.columns, np.arange(count), out), late.view(np.bool_), ages.T
+        )
 
-    def look_up(self, entity: str, bits: Sequence[int], at_us: int | None) -> Mapping[str, tuple[float, float]] | None:
+    def look_up(
+        self, entity: str, bits: Sequence[int], at_us: int | None
+    ) -> Mapping[str, tuple[float, float]] | None:
         """feature -> (value, age in seconds) of an entity at an instant (None: just after its newest row); None: unknown."""
         number = self.program.entities[entity]
         kind, state = self.program.kinds[number], self.kinds[number]
@@ -174,11 +221,32 @@ class Windows:
         if slot < 0:
             return None
         facts = np.zeros((8, 1), np.int64)
-        facts[kernel.TIME] = int(state.words[slot, kernel.SLOT_INSTANT]) + 1 if at_us is None else at_us
-        out, ages = np.full((len(self.program.windows), 1), np.nan), np.full((len(self.program.windows), 1), np.nan)
-        kernel.query(state.words, state.slot_keys, state.table, state.meta, kind.accs, kind.feats, kind.params,
-                     np.array([key]), known, facts, out, ages, np.zeros(1, np.uint8))
-        return {self.program.windows[at]: (float(out[at, 0]), float(ages[at, 0])) for at in kind.feats[:, kernel.OUT]}
+        facts[kernel.TIME] = (
+            int(state.words[slot, kernel.SLOT_INSTANT]) + 1 if at_us is None else at_us
+        )
+        out, ages = (
+            np.full((len(self.program.windows), 1), np.nan),
+            np.full((len(self.program.windows), 1), np.nan),
+        )
+        kernel.query(
+            state.words,
+            state.slot_keys,
+            state.table,
+            state.meta,
+            kind.accs,
+            kind.feats,
+            kind.params,
+            np.array([key]),
+            known,
+            facts,
+            out,
+            ages,
+            np.zeros(1, np.uint8),
+        )
+        return {
+            self.program.windows[at]: (float(out[at, 0]), float(ages[at, 0]))
+            for at in kind.feats[:, kernel.OUT]
+        }
 
     def _keys(self, rows: Rows) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
         p, count = self.program, rows.facts.shape[1]
@@ -189,16 +257,43 @@ class Windows:
                 bits[number], known[number] = rows.keys[part]
             else:
                 found = np.asarray(part.evaluate(rows.columns), np.float64)
-                bits[number], known[number] = float_bits(found), ~np.isnan(found) & part.known(rows.columns)
-        keys, touches = np.empty((len(p.kinds), count), np.uint64), np.empty((len(p.kinds), count), np.uint8)
-        kernel.combine(bits, known, p.part_of_kind, p.uses, rows.facts, keys, touches)
+                bits[number], known[number] = (
+                    float_bits(found),
+                    ~np.isnan(found) & part.known(rows.columns),
+                )
+        keys, touches = (
+            np.empty((len(p.kinds), count), np.uint64),
+            np.empty((len(p.kinds), count), np.uint8),
+        )
+        combine(
+            bits,
+            known,
+            p.part_of_kind,
+            p.uses,
+            rows.facts[kernel.FROM],
+            rows.facts[kernel.PLACE],
+            keys,
+            touches,
+        )
         return keys, touches
 
     def _one_key(self, kind: int, bits: Sequence[int]) -> tuple[np.uint64, NDArray[np.uint8]]:
         parts = np.arange(len(bits), dtype=np.int64)[None]
-        key, touches, facts = np.empty((1, 1), np.uint64), np.empty((1, 1), np.uint8), np.zeros((8, 1), np.int64)
-        kernel.combine(np.array(bits, np.uint64)[:, None], np.ones((len(bits), 1), np.uint8), parts,
-                       np.ones((1, 1), np.uint8), facts, key, touches)
+        key, touches, facts = (
+            np.empty((1, 1), np.uint64),
+            np.empty((1, 1), np.uint8),
+            np.zeros((8, 1), np.int64),
+        )
+        combine(
+            np.array(bits, np.uint64)[:, None],
+            np.ones((len(bits), 1), np.uint8),
+            parts,
+            np.ones((1, 1), np.uint8),
+            facts[kernel.FROM],
+            facts[kernel.PLACE],
+            key,
+            touches,
+        )
         return cast(np.uint64, key[0, 0]), touches[0]
 
     def _values(self, columns: Mapping[str, Array]) -> Floats:
@@ -214,7 +309,9 @@ class Windows:
             wheres[number][~expression.known(columns)] = _UNKNOWN
         return wheres
 
-    def _vectors(self, columns: Mapping[str, Array], asked: Ints, out: Floats) -> NDArray[np.float32]:
+    def _vectors(
+        self, columns: Mapping[str, Array], asked: Ints, out: Floats
+    ) -> NDArray[np.float32]:
         """[asked, width] in declared order; expressions see the row's fields and the features above them."""
         p = self.program
         vectors = np.empty((len(asked), len(p.names)), np.float32)
@@ -251,7 +348,9 @@ class _Builder:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._topics = [source.topic for source in pipeline.sources]
-        self._types = {name: kind for name, kind in pipeline.field_types().items() if name != "time"}
+        self._types = {
+            name: kind for name, kind in pipeline.field_types().items() if name != "time"
+        }
         self._names = {**self._types, "time": "time"}
         self._parts: dict[str, str | Expression] = {}
         self._values: dict[str, Expression] = {}
@@ -260,7 +359,9 @@ class _Builder:
         self._windows: list[str] = []
 
     def build(self) -> Program:
-        entities = {name: self._kind(tuple(parts)) for name, parts in self._pipeline.entities.items()}
+        entities = {
+            name: self._kind(tuple(parts)) for name, parts in self._pipeline.entities.items()
+        }
         steps, above = [], dict(self._names)
         for feature in self._pipeline.features:
             steps.append(self._step(feature, above))
@@ -268,17 +369,26 @@ class _Builder:
         kinds = [kind.built() for kind in self._kinds.values()]
         order = {parts: number for number, parts in enumerate(self._kinds)}
         return Program(
-            names=tuple(step.name for step in steps if not step.hidden), windows=tuple(self._windows),
-            steps=tuple(steps), kinds=tuple(kinds), parts=tuple(self._parts.values()),
-            values=tuple(self._values.values()), wheres=tuple(self._wheres.values()),
-            part_of_kind=self._part_of_kind(), uses=self._uses(kinds),
-            entities={name: order[kind.parts] for name, kind in entities.items()}, fields=frozenset(self._names))
+            names=tuple(step.name for step in steps if not step.hidden),
+            windows=tuple(self._windows),
+            steps=tuple(steps),
+            kinds=tuple(kinds),
+            parts=tuple(self._parts.values()),
+            values=tuple(self._values.values()),
+            wheres=tuple(self._wheres.values()),
+            part_of_kind=self._part_of_kind(),
+            uses=self._uses(kinds),
+            entities={name: order[kind.parts] for name, kind in entities.items()},
+            fields=frozenset(self._names),
+        )
 
     def _step(self, feature: Feature, above: Mapping[str, str]) -> Step:
         if isinstance(feature, WindowFeature):
             return Step(feature.name, feature.hidden, window=self._window(feature))
         if not isinstance(feature, FieldFeature):
-            return Step(feature.name, feature.hidden, expression=compile_expression(feature.expr, above))
+            return Step(
+                feature.name, feature.hidden, expression=compile_expression(feature.expr, above)
+            )
         if feature.encode == "ordinal":
             return Step(feature.name, feature.hidden, window=self._ordinal(feature))
         return Step(feature.name, feature.hidden, field=feature.field)
@@ -286,12 +396,18 @@ class _Builder:
     def _window(self, feature: WindowFeature) -> int:
         kind, out = self._kind(tuple(self._pipeline.entities[feature.by])), self._out(feature.name)
         acc = kind.accumulator(
-            form=_form(feature.agg), source=self._topics.index(feature.from_), window=feature.window or 0,
-            value=self._shared(self._values, feature.value), where=self._shared(self._wheres, feature.where),
-            closer=self._topics.index(feature.closes.source) if feature.closes else -1)
+            form=_form(feature.agg),
+            source=self._topics.index(feature.from_),
+            window=feature.window or 0,
+            value=self._shared(self._values, feature.value),
+            where=self._shared(self._wheres, feature.where),
+            closer=self._topics.index(feature.closes.source) if feature.closes else -1,
+        )
         shrink = (feature.shrink.rows, feature.shrink.prior) if feature.shrink else (0.0, 0.0)
-        kind.feature([_AGGREGATES[feature.agg], acc, out, feature.max_age or 0],
-                     [np.nan if feature.default is None else feature.default, *shrink])
+        kind.feature(
+            [_AGGREGATES[feature.agg], acc, out, feature.max_age or 0],
+            [np.nan if feature.default is None else feature.default, *shrink],
+        )
         return out
 
     def _ordinal(self, feature: FieldFeature) -> int:
@@ -321,7 +437,7 @@ class _Builder:
         numbers = {part: number for number, part in enumerate(self._parts)}
         table = np.full((len(self._kinds), max([1, *map(len, self._kinds)])), -1, np.int64)
         for row, parts in enumerate(self._kinds):
-            table[row, :len(parts)] = [numbers[part] for part in parts]
+            table[row, : len(parts)] = [numbers[part] for part in parts]
         return table
 
     def _uses(self, kinds: Sequence[Kind]) -> NDArray[np.uint8]:
@@ -341,7 +457,9 @@ class _KindBuilder:
         self._params: list[list[float]] = []
         self._words = kernel.SLOT_WORDS
 
-    def accumulator(self, *, form: int, source: int, window: int, value: int, where: int, closer: int) -> int:
+    def accumulator(
+        self, *, form: int, source: int, window: int, value: int, where: int, closer: int
+    ) -> int:
         key = (form, source, window, value, where, closer)
         if key not in self._accs:
             tile = max(1, -(-window // WHOLE_TILES))
@@ -357,10 +475,20 @@ class _KindBuilder:
     def built(self) -> Kind:
         accs = np.array([*self._accs.values()], np.int64).reshape(-1, 9)
         feats = np.array(self._feats, np.int64).reshape(-1, 4)
-        return Kind(",".join(self.parts), self.parts, accs, feats, np.array(self._params, np.float64).reshape(-1, 3),
-                    self._words)
+        return Kind(
+            ",".join(self.parts),
+            self.parts,
+            accs,
+            feats,
+            np.array(self._params, np.float64).reshape(-1, 3),
+            self._words,
+        )
 
 
 def _form(agg: str) -> int:
-    return {"count": kernel.COUNTS, "last": kernel.LAST, "age": kernel.LAST, "open": kernel.OPEN}.get(agg, kernel.SUMS)
-
+    return {
+        "count": kernel.COUNTS,
+        "last": kernel.LAST,
+        "age": kernel.LAST,
+        "open": kernel.OPEN,
+    }.get(agg, kernel.SUMS)

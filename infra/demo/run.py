@@ -86,8 +86,7 @@ def _demo(settings: Settings, console: Console) -> int:
     path = replay.prepare(places.cache() / "flights", settings.days, clean=settings.clean)
     stack = Stack(FOLDER)
     console.print(f"starting Kafka and the services; logs in {FOLDER / 'log'}")
-    with stack:
-        broker = KafkaBroker(stack.kafka)
+    with stack, contextlib.closing(KafkaBroker(stack.kafka)) as broker:
         pipeline = _declared(stack, broker)
         warm(stack.bootstrap)
         console.print(

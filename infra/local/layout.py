@@ -68,7 +68,7 @@ def service(name: str, layout: Layout, environ: Mapping[str, str], data: Path) -
     own = {
         "DRIFTLOOP_SLOT": "0",
         "DRIFTLOOP_LOG": "json",
-        "DRIFTLOOP_DATA": str(data / name),
+        "DRIFTLOOP_DATA": str(data),
         "GRPC_PORT": str(layout.grpc.get(name, 0)),
         "METRICS_PORT": str(layout.metrics.get(name, 0)),
         "LIVE_PORT": str(layout.live),

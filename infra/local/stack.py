@@ -158,7 +158,9 @@ class Stack:
 
     def _service(self, name: str) -> Service:
         environ = {**self._base, **self.environ}
-        return layout.service(name, self.layout, environ, self.folder / "data")
+        data = self.folder / "data" / name
+        data.mkdir(parents=True, exist_ok=True)
+        return layout.service(name, self.layout, environ, data)
 
     def _write(self) -> None:
         """Where everything is, for `driftloop env` and `make stop`; whole or not at all."""

@@ -22,7 +22,8 @@ HEAD = """# Topics
 
 Derived from the YAML files of this folder by `make generate`; not to be edited. `<p>` is a
 pipeline's name, `<g>` its generation (`g1`), `N` its number of partitions. The registry makes all
-of them from these declarations and alters none silently. An example of each stands in `examples/`.
+of them from these declarations and alters none silently. An example of each stands in `examples/`:
+`NAME.txtpb` is the message, `NAME.rows.json` beside it an envelope's rows, `NAME.raw` raw bytes.
 """
 SETTINGS_HEAD = """# Settings that all services share
 

@@ -23,8 +23,7 @@ LOCKS = ("requirements/build.lock", "requirements/dev.lock")
 OTHERS = ("infra/local/kafka.lock.toml", "infra/tools/setup.py", "pyproject.toml")
 PYTHON_MIN = (3, 11)
 MAC = sys.platform.startswith("darwin")
-# Linux x86-64, seen; the wheels' own sizes, half of it polars, pyarrow, scipy, llvmlite and the JRE
-PACKAGES_MB = 420
+PACKAGES_MB = 420  # all of dev.lock on Linux x86-64, as downloaded
 TOLD = "Collecting "  # how pip names the package that it turns to
 
 
@@ -65,8 +64,11 @@ def _digest() -> str:
 
 def _set_up() -> None:
     start_s = time.monotonic()
-    count = len(_names())
-    _say(f"setting up .venv: {count} packages, about {PACKAGES_MB} MB, 2 to 4 minutes; once only")
+    if _fits():
+        _say("bringing .venv up to date: what differs from the locks is fetched")
+    else:
+        count = len(_names())
+        _say(f"setting up .venv: {count} packages, {PACKAGES_MB} MB, 2 to 4 minutes; once only")
     _make_venv()
     for lock in LOCKS:
         _install("--require-hashes", "--no-deps", "--no-build-isolation", "-r", lock)

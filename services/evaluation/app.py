@@ -4,6 +4,7 @@ door.
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 from typing import Any
 
@@ -28,7 +29,7 @@ NICE = 10  # a judgement gives way to what must be answered now
 
 
 def build(config: Config, kit: Kit) -> App:
-    bench = Bench(config, kit)
+    bench, wake = Bench(config, kit), threading.Event()
     registry = RegistryStub(kit.channel(kit.common.driftloop_registry))
     doors = Doors(registry, bench.threshold, bench.replay, kit.clock)
     subscription = Subscription(
@@ -36,8 +37,8 @@ def build(config: Config, kit: Kit) -> App:
         start=dict.fromkeys(INPUTS, "earliest"))  # fmt: skip
     control = LoopSpec(
         "control", "", subscription,
-        lambda: EvaluationTask(bench, children_max=config.children_max),
-        interval_s=config.interval_ms / 1_000, tick_s=TICK_S)  # fmt: skip
+        lambda: EvaluationTask(bench, wake.set, children_max=config.children_max),
+        interval_s=config.interval_ms / 1_000, tick_s=TICK_S, wake=wake)  # fmt: skip
     return App(
         servicers=[partial(add_EvaluationServicer_to_server, doors)],
         start=bench.open,

@@ -8,7 +8,7 @@ A judgement is a child; on restart what has none yet is judged again, by the sam
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -72,8 +72,9 @@ class Case:
 class EvaluationTask:
     """See `driftloop.kit.task.Task` for who calls what."""
 
-    def __init__(self, bench: Bench, *, children_max: int) -> None:
-        self._bench, self._children_max = bench, children_max
+    def __init__(self, bench: Bench, hurry: Callable[[], None], *, children_max: int) -> None:
+        """`hurry`: commit now; a case has no output yet, and offsets alone may wait .5 s."""
+        self._bench, self._hurry, self._children_max = bench, hurry, children_max
         self._done: set[str] = set()  # judged, or closed by the registry
         self._cases: dict[str, Case] = {}
 
@@ -128,6 +129,7 @@ class EvaluationTask:
         message = trained.message
         if message.outcome == "trained" and message.run_id not in self._done | set(self._cases):
             self._cases[message.run_id] = Case(message, trained.traceparent)
+            self._hurry()
 
     def _close(self, run_id: str) -> None:
         self._done.add(run_id)

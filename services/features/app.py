@@ -16,20 +16,27 @@ from services.features.domain import Rounds
 from services.features.handlers import Generation, Shelf, WindowsTask
 from services.features.joining import JoinTask
 from services.features.rpc import FeatureStore
+from services.features.warm import warm_up
 
 
 def build(config: Config, kit: Kit) -> App:
     shelf = Shelf()
+    running: dict[str, int] = {}  # pipeline -> generation
 
     def declared(pipeline: Declared) -> None:
         """A new version of the same generation changes nothing here: what we read is fixed."""
+        if running.get(pipeline.name) == pipeline.generation:
+            return
+        running[pipeline.name] = pipeline.generation
         generation = Generation(
             pipeline.name, pipeline.generation, pipeline.pipeline, program(pipeline.pipeline)
         )
+        warm_up(generation)
         kit.loops.start(_windows(generation, shelf, config, kit))
         kit.loops.start(_join(generation, config, kit))
 
     def removed(name: str) -> None:
+        running.pop(name, None)
         for loop in ("windows", "join"):
             kit.loops.stop(f"{loop}-{name}")
 
@@ -81,9 +88,7 @@ def _join(generation: Generation, config: Config, kit: Kit) -> LoopSpec:
     )
 
 
-def _subscription(
-    loop: str, generation: Generation, inputs: list[str], kit: Kit
-) -> Subscription:
+def _subscription(loop: str, generation: Generation, inputs: list[str], kit: Kit) -> Subscription:
     whole = f"{generation.name}.g{generation.number}"
     return Subscription(
         f"features-{loop}-{whole}",

@@ -59,11 +59,15 @@ class RecordsCodec:
             raise Malformed(f"a source number of records is not in [0, {self._sources})")
         return batch
 
-    def batch(self, tables: Sequence[pa.RecordBatch], offsets: Sequence[int], watermarks: Sequence[int]) -> Batch:
+    def batch(
+        self, tables: Sequence[pa.RecordBatch], offsets: Sequence[int], watermarks: Sequence[int]
+    ) -> Batch:
         """All envelopes of a poll as one batch; `offsets` and `watermarks` are each envelope's."""
         table = tables[0] if len(tables) == 1 else pa.concat_batches(tables)
         lengths = [t.num_rows for t in tables]
-        head = {name: table.column(name) for name in ("_id", "_joins", "_time", "_roles", "_source")}
+        head = {
+            name: table.column(name) for name in ("_id", "_joins", "_time", "_roles", "_source")
+        }
         asked = (head["_roles"].to_numpy(zero_copy_only=False) & PREDICT) != 0
         facts = np.empty((8, table.num_rows), np.int64)
         facts[kernel.TIME] = head["_time"].to_numpy(zero_copy_only=False)
@@ -77,8 +81,9 @@ class RecordsCodec:
         rows = Rows(facts, *self._fields(table, facts[kernel.TIME]))
         return Batch(rows, head["_id"].filter(pa.array(asked)), _asked_columns(table, asked))
 
-    def _fields(self, table: pa.RecordBatch, times: NDArray[np.int64]) -> tuple[
-            dict[str, Array], dict[str, tuple[NDArray[np.uint64], NDArray[np.bool_]]]]:
+    def _fields(
+        self, table: pa.RecordBatch, times: NDArray[np.int64]
+    ) -> tuple[dict[str, Array], dict[str, tuple[NDArray[np.uint64], NDArray[np.bool_]]]]:
         columns: dict[str, Array] = {"time": times}
         for name in self._program.columns - {"time"}:
             columns[name] = table.column(name).to_numpy(zero_copy_only=False)
@@ -93,17 +98,31 @@ def key_bits(column: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
     if pa.types.is_floating(column.type):
         values = column.to_numpy(zero_copy_only=False)
         return float_bits(values), known & ~np.isnan(values)
-    whole = column.fill_null(False if pa.types.is_boolean(column.type) else 0) if column.null_count else column
+    whole = (
+        column.fill_null(False if pa.types.is_boolean(column.type) else 0)
+        if column.null_count
+        else column
+    )
     return whole.to_numpy(zero_copy_only=False).astype(np.int64).view(np.uint64), known
 
 
 def _asked_columns(table: pa.RecordBatch, asked: NDArray[np.bool_]) -> dict[str, Array]:
-    names = {"time_us": "_time", "source_ms": "_source_ms", "sequence": "_sequence", "late": "_late"}
-    return {ours: table.column(theirs).to_numpy(zero_copy_only=False)[asked] for ours, theirs in names.items()}
+    names = {
+        "time_us": "_time",
+        "source_ms": "_source_ms",
+        "sequence": "_sequence",
+        "late": "_late",
+    }
+    return {
+        ours: table.column(theirs).to_numpy(zero_copy_only=False)[asked]
+        for ours, theirs in names.items()
+    }
 
 
 def record_batch(columns: Sequence[pa.Array | Array], schema: pa.Schema) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays([c if isinstance(c, pa.Array) else pa.array(c) for c in columns], schema=schema)
+    return pa.RecordBatch.from_arrays(
+        [c if isinstance(c, pa.Array) else pa.array(c) for c in columns], schema=schema
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,36 +136,65 @@ class Slice:
     last: bool
 
 
-def slices(batch: pa.RecordBatch, vectors: NDArray[np.float32], partitions: NDArray[np.signedinteger]) -> list[Slice]:
+def slices(
+    batch: pa.RecordBatch, vectors: NDArray[np.float32], partitions: NDArray[np.signedinteger]
+) -> list[Slice]:
     """A batch by partition, in order within each, cut to envelopes."""
     order = np.argsort(partitions, kind="stable")
     sorted_batch, vectors = batch.take(pa.array(order)), vectors[order]
-    ends = np.searchsorted(partitions[order], np.arange(int(partitions.max(initial=0)) + 1), side="right")
-    most = max(1, min(ROWS_MAX, ROW_BYTES_MAX * batch.num_rows // max(1, batch.nbytes + vectors.nbytes)))
+    ends = np.searchsorted(
+        partitions[order], np.arange(int(partitions.max(initial=0)) + 1), side="right"
+    )
+    most = max(
+        1, min(ROWS_MAX, ROW_BYTES_MAX * batch.num_rows // max(1, batch.nbytes + vectors.nbytes))
+    )
     found, start = [], 0
     for partition, end in enumerate(ends.tolist()):
         for first in range(start, end, most):
             rows = min(most, end - first)
-            found.append(Slice(partition, encode(sorted_batch.slice(first, rows)), rows,
-                               vectors[first:first + rows].tobytes(), first + rows == end))
+            found.append(
+                Slice(
+                    partition,
+                    encode(sorted_batch.slice(first, rows)),
+                    rows,
+                    vectors[first : first + rows].tobytes(),
+                    first + rows == end,
+                )
+            )
         start = end
     return found
 
 
-def envelope(pipeline: str, generation: int, sequence: int, watermark_us: int, traceparent: str = "") -> Envelope:
-    return Envelope(pipeline=pipeline, generation=generation, sequence=sequence, watermark_us=watermark_us,
-                    traceparent=traceparent)
+def envelope(
+    pipeline: str, generation: int, sequence: int, watermark_us: int, traceparent: str = ""
+) -> Envelope:
+    return Envelope(
+        pipeline=pipeline,
+        generation=generation,
+        sequence=sequence,
+        watermark_us=watermark_us,
+        traceparent=traceparent,
+    )
 
 
 def state_message(item: Piece | RoundEnd, layout: str) -> tuple[bytes, FeatureState]:
     """The changelog's key and message of a piece or of a round's end."""
     if isinstance(item, RoundEnd):
-        return ROUND_KEY, FeatureState(round=WindowRound(round=item.round, start_offset=item.start, layout=layout))
+        return ROUND_KEY, FeatureState(
+            round=WindowRound(round=item.round, start_offset=item.start, layout=layout)
+        )
     chunk = item.chunk
-    turn = f"/{item.round % 2}" if chunk.number < 0 else ""  # open rows lie under two keys in turn: domain.Rounds
-    packed = zlib.compress(np.int64(chunk.number).tobytes() + chunk.data, 1)  # 1: rings are mostly zeros
-    return f"{chunk.kind}/{chunk.number}{turn}".encode(), FeatureState(window=WindowState(
-        entity=chunk.kind, round=item.round, input_offset=item.offset, slots=packed))
+    turn = (
+        f"/{item.round % 2}" if chunk.number < 0 else ""
+    )  # open rows lie under two keys in turn: domain.Rounds
+    packed = zlib.compress(
+        np.int64(chunk.number).tobytes() + chunk.data, 1
+    )  # 1: rings are mostly zeros
+    return f"{chunk.kind}/{chunk.number}{turn}".encode(), FeatureState(
+        window=WindowState(
+            entity=chunk.kind, round=item.round, input_offset=item.offset, slots=packed
+        )
+    )
 
 
 def chunk_of(message: WindowState) -> Chunk:
@@ -177,7 +225,11 @@ def rows_of(arrived: Sequence[tuple[Features | Labels, int, int, int]], width: i
             raise Malformed(f"an envelope of features is {message.width} wide, wanted {width}")
     table, batch = _arrivals(arrived, FEATURE_SCHEMA, 5)
     vectors = [matrix(m.vectors, m.rows, width) for m, *_ in arrived if isinstance(m, Features)]
-    return Arrivals(batch, table.column("event_id"), vectors[0] if len(vectors) == 1 else np.concatenate(vectors))
+    return Arrivals(
+        batch,
+        table.column("event_id"),
+        vectors[0] if len(vectors) == 1 else np.concatenate(vectors),
+    )
 
 
 def labels_of(arrived: Sequence[tuple[Features | Labels, int, int, int]]) -> Arrivals:
@@ -188,8 +240,9 @@ def labels_of(arrived: Sequence[tuple[Features | Labels, int, int, int]]) -> Arr
     return Arrivals(batch, table.column("event_id"), np.zeros((0, 0), np.float32))
 
 
-def _arrivals(arrived: Sequence[tuple[Features | Labels, int, int, int]], schema: pa.Schema,
-              width: int) -> tuple[pa.RecordBatch, NDArray[np.int64]]:
+def _arrivals(
+    arrived: Sequence[tuple[Features | Labels, int, int, int]], schema: pa.Schema, width: int
+) -> tuple[pa.RecordBatch, NDArray[np.int64]]:
     """Key, partition, time, offset and floor in the first five columns."""
     tables = [decode(message.columns, schema) for message, *_ in arrived]
     lengths = [message.rows for message, *_ in arrived]

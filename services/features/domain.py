@@ -18,8 +18,15 @@ from driftloop.spec.windows import Windows
 Ints = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 CELLS_FIRST = 1_024  # a power of two; doubled when full
-OUTCOME_NAMES = ("examples", "corrections", "duplicate_labels", "late_labels", "labels_for_nothing", "unlabelled",
-                 "rows_twice")
+OUTCOME_NAMES = (
+    "examples",
+    "corrections",
+    "duplicate_labels",
+    "late_labels",
+    "labels_for_nothing",
+    "unlabelled",
+    "rows_twice",
+)
 SCANS = 256  # remembered rows are looked through each time the watermark has moved by horizon / SCANS, or on a heartbeat
 
 
@@ -60,8 +67,9 @@ class LabelJoin:
         self._make_room(len(batch))
         cell_of = np.empty(len(batch), np.int64)
         lines = np.empty((len(batch) + int(self._meta[kernel.WAITING]), 9), np.int64)
-        written = kernel.take_rows(self._cells, self._table, self._meta, self._horizon, batch, cell_of, lines,
-                                   self._counts)
+        written = kernel.take_rows(
+            self._cells, self._table, self._meta, self._horizon, batch, cell_of, lines, self._counts
+        )
         fresh = cell_of >= 0
         self._vectors[cell_of[fresh]] = vectors[fresh]
         self._lower(batch, 0)
@@ -71,7 +79,9 @@ class LabelJoin:
         """Labels in the order of their log; `batch` as `kernel_join.take_labels` wants it."""
         self._make_room(len(batch))
         lines = np.empty((len(batch), 9), np.int64)
-        written = kernel.take_labels(self._cells, self._table, self._meta, self._horizon, batch, lines, self._counts)
+        written = kernel.take_labels(
+            self._cells, self._table, self._meta, self._horizon, batch, lines, self._counts
+        )
         self._lower(batch, 2)
         return self._found(lines[:written])
 
@@ -81,7 +91,15 @@ class LabelJoin:
         moved = passed - self._scanned
         if np.any(moved * SCANS >= self._horizon) or (now and np.any(moved > 0)):
             self._scanned = passed.copy()
-            kernel.expire(self._cells, self._table, self._meta, self._horizon, passed, self._counts, self.least)
+            kernel.expire(
+                self._cells,
+                self._table,
+                self._meta,
+                self._horizon,
+                passed,
+                self._counts,
+                self.least,
+            )
 
     def counts(self) -> Mapping[str, int]:
         """Outcomes since the last call."""
@@ -152,7 +170,9 @@ class Rounds:
     _end: RoundEnd | None = None
     _left: list[Piece] = field(default_factory=list)
 
-    def after(self, windows: Windows, rows: int, offset: int, now_ms: int) -> Sequence[Piece | RoundEnd]:
+    def after(
+        self, windows: Windows, rows: int, offset: int, now_ms: int
+    ) -> Sequence[Piece | RoundEnd]:
         """What goes with this transaction, whose input ends before `offset`."""
         self._rows += rows
         if self._began_ms < 0:
@@ -162,12 +182,16 @@ class Rounds:
         return self._next()
 
     def _due(self, now_ms: int) -> bool:
-        return self._rows > 0 and (now_ms - self._began_ms >= self.every_ms or self._rows >= self.rows_max)
+        return self._rows > 0 and (
+            now_ms - self._began_ms >= self.every_ms or self._rows >= self.rows_max
+        )
 
     def _freeze(self, windows: Windows, offset: int, now_ms: int) -> None:
         self._rows, self._began_ms = 0, now_ms
         self.newest += 1 if (self.newest - self.complete) % 2 == 0 else 2
-        self._left = [Piece(chunk, self.newest, offset) for state in windows.kinds for chunk in state.freeze()]
+        self._left = [
+            Piece(chunk, self.newest, offset) for state in windows.kinds for chunk in state.freeze()
+        ]
         self._end = RoundEnd(self.newest, offset)
 
     def _next(self) -> list[Piece | RoundEnd]:
@@ -200,7 +224,9 @@ class Told:
         self._at_ms[partition] = now_ms
         self._sequence[partition], self._watermark_us[partition] = sequence, watermark_us
 
-    def due(self, partition: int, sequence: int, watermark_us: int, now_ms: int, *, moved: bool = False) -> bool:
+    def due(
+        self, partition: int, sequence: int, watermark_us: int, now_ms: int, *, moved: bool = False
+    ) -> bool:
         """`moved`: a heartbeat came in and moved the watermark; then the news goes out at once."""
         later = watermark_us > self._watermark_us[partition]
         news = later or sequence > self._sequence[partition]

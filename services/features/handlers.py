@@ -76,8 +76,15 @@ class Shelf:
 class WindowsTask:
     """Records in, vectors out; state by rounds of checkpoints and replay."""
 
-    def __init__(self, generation: Generation, rounds: Rounds, shelf: Shelf, *, heartbeat_ms: int,
-                 state_bytes_max: int) -> None:
+    def __init__(
+        self,
+        generation: Generation,
+        rounds: Rounds,
+        shelf: Shelf,
+        *,
+        heartbeat_ms: int,
+        state_bytes_max: int,
+    ) -> None:
         self._of = generation
         self._records = topics.RECORDS.topic(generation.name, generation.number)
         self._features = topics.FEATURES.topic(generation.name, generation.number)
@@ -98,8 +105,11 @@ class WindowsTask:
         first, _ = assigned.bounds(*partition)
         end = assigned.positions[partition].offset
         if end is not None and first > start:
-            raise Malformed(f"{self._records.name} begins at {first}, but its state only reaches to {start}: "
-                            "the rows between are deleted", rule="state_lost")
+            raise Malformed(
+                f"{self._records.name} begins at {first}, but its state only reaches to {start}: "
+                "the rows between are deleted",
+                rule="state_lost",
+            )
         self._next = start
         for records in reread(assigned, partition, start):
             self._apply(records)
@@ -118,9 +128,15 @@ class WindowsTask:
         emits += self._checkpoint(rows, now)
         late = 0 if answers is None else int(np.count_nonzero(answers.late))
         return Decision(
-            emits, rows_in=rows, rows_out=0 if answers is None else len(answers.vectors),
-            counts={"late_rows": late} if late else {}, watermark_us=self._watermark_us,
-            latency_ms=() if batch is None else [now.ms - ms for ms in batch.columns["source_ms"][:LATENCIES].tolist()])
+            emits,
+            rows_in=rows,
+            rows_out=0 if answers is None else len(answers.vectors),
+            counts={"late_rows": late} if late else {},
+            watermark_us=self._watermark_us,
+            latency_ms=()
+            if batch is None
+            else [now.ms - ms for ms in batch.columns["source_ms"][:LATENCIES].tolist()],
+        )
 
     def tick(self, now: Moment) -> Decision:
         """What a silent input leaves to be said."""
@@ -135,7 +151,10 @@ class WindowsTask:
 
     def _load(self, assigned: Assigned) -> int:
         """State of the newest complete round of our layout. Gives back the offset from which `records` are replayed."""
-        messages = {key: parse(FeatureState, record) for key, record in latest(assigned, self._state.name, 0).items()}
+        messages = {
+            key: parse(FeatureState, record)
+            for key, record in latest(assigned, self._state.name, 0).items()
+        }
         end = messages.pop(ROUND_KEY, None)
         self._rounds.newest = max((m.window.round for m in messages.values()), default=0)
         if end is None or end.round.layout != self._of.program.layout:
@@ -177,23 +196,44 @@ class WindowsTask:
     def _limit(self) -> None:
         held = sum(state.bytes_held for state in self._held.windows.kinds)
         if held > self._bytes_max:
-            raise Malformed(f"the windows hold {held >> 20} MB, more than FEATURES_STATE_MB_MAX = "
-                            f"{self._bytes_max >> 20}", rule="state_too_large")
+            raise Malformed(
+                f"the windows hold {held >> 20} MB, more than FEATURES_STATE_MB_MAX = "
+                f"{self._bytes_max >> 20}",
+                rule="state_too_large",
+            )
 
     def _vectors(self, batch: Batch, answers: Answers, now: Moment) -> list[Emit]:
         if not len(answers.vectors):
             return []
         columns = batch.columns
-        table = record_batch([batch.event_ids, columns["time_us"], columns["source_ms"], columns["sequence"],
-                              columns["late"].astype(np.bool_) | answers.late], FEATURE_SCHEMA)
+        table = record_batch(
+            [
+                batch.event_ids,
+                columns["time_us"],
+                columns["source_ms"],
+                columns["sequence"],
+                columns["late"].astype(np.bool_) | answers.late,
+            ],
+            FEATURE_SCHEMA,
+        )
         partitions = partition_rows(batch.event_ids, self._of.pipeline.partitions)
         emits = []
         for part in slices(table, answers.vectors, partitions):
             # A watermark speaks of all that comes later, so it goes with the last envelope.
             watermark = self._watermark_us if part.last else self._told.watermark_us(part.partition)
-            emits.append(emit(self._features, Features(
-                envelope=self._head(watermark), rows=part.rows, columns=part.columns,
-                width=answers.vectors.shape[1], vectors=part.vectors), partition=part.partition))
+            emits.append(
+                emit(
+                    self._features,
+                    Features(
+                        envelope=self._head(watermark),
+                        rows=part.rows,
+                        columns=part.columns,
+                        width=answers.vectors.shape[1],
+                        vectors=part.vectors,
+                    ),
+                    partition=part.partition,
+                )
+            )
             if part.last:
                 self._told.told(part.partition, self._held.sequence, watermark, now.ms)
         return emits
@@ -203,8 +243,13 @@ class WindowsTask:
         for partition in range(self._of.pipeline.partitions):
             if self._told.due(partition, sequence, self._watermark_us, now.ms, moved=moved):
                 self._told.told(partition, sequence, self._watermark_us, now.ms)
-                emits.append(emit(self._features, Features(envelope=self._head(self._watermark_us)),
-                                  partition=partition))
+                emits.append(
+                    emit(
+                        self._features,
+                        Features(envelope=self._head(self._watermark_us)),
+                        partition=partition,
+                    )
+                )
         return emits
 
     def _checkpoint(self, rows: int, now: Moment) -> list[Emit]:
@@ -215,4 +260,6 @@ class WindowsTask:
         return emits
 
     def _head(self, watermark_us: int) -> Envelope:
-        return envelope(self._of.name, self._of.number, self._held.sequence, watermark_us, self._trace)
+        return envelope(
+            self._of.name, self._of.number, self._held.sequence, watermark_us, self._trace
+        )

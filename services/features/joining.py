@@ -31,7 +31,7 @@ from services.features.codec import (
     rows_of,
     slices,
 )
-from services.features.domain import Found, LabelJoin, Told
+from services.features.domain import Found, Ints, LabelJoin, Told
 from services.features.handlers import Generation
 
 FEATURES, LABELS = 0, 1  # the two inputs
@@ -153,7 +153,7 @@ class JoinTask:
             if record.topic != self._inputs[kind]:
                 continue
             at = record.partition
-            message: Features | Labels = parse(Features if kind == FEATURES else Labels, record)
+            message = parse(Features, record) if kind == FEATURES else parse(Labels, record)
             floor = int(self._watermark_us[kind, at])
             self._next[record.topic, at] = record.offset + 1
             self._watermark_us[kind, at] = max(floor, message.envelope.watermark_us)
@@ -169,8 +169,9 @@ class JoinTask:
         outcome.rows += len(found.batch)
         return found
 
-    def _passed(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        return np.minimum(self._watermark_us[FEATURES], self._watermark_us[LABELS])
+    def _passed(self) -> Ints:
+        passed: Ints = self._watermark_us.min(axis=0)
+        return passed
 
     def _note(self, partition: Partition) -> str:
         """From where to reread, and the watermark that stood before it."""
@@ -236,12 +237,18 @@ class JoinTask:
     def _heartbeats(self, now: Moment, silent: set[int]) -> list[Emit]:
         return [
             *self._heartbeats_on(self._examples, Examples, self._examples_told, now, silent),
-            *self._heartbeats_on(self._corrections, Corrections, self._corrections_told, now, set()),
+            *self._heartbeats_on(
+                self._corrections, Corrections, self._corrections_told, now, set()
+            ),
         ]
 
     def _heartbeats_on(
-        self, topic: Topic[Examples] | Topic[Corrections], kind: type[Examples] | type[Corrections],
-        told: Told, now: Moment, silent: set[int],
+        self,
+        topic: Topic[Examples] | Topic[Corrections],
+        kind: type[Examples] | type[Corrections],
+        told: Told,
+        now: Moment,
+        silent: set[int],
     ) -> list[Emit]:
         passed, emits = self._passed(), []
         for partition in self._held:

@@ -34,9 +34,7 @@ class FeatureStore(FeatureStoreServicer):
         self._rows_max = rows_max
 
     @answers
-    def Transform(
-        self, request: TransformRequest, context: grpc.ServicerContext
-    ) -> TransformReply:
+    def Transform(self, request: TransformRequest, context: grpc.ServicerContext) -> TransformReply:
         """A raw row in, the vector that it would get now out, with the age of each window."""
         held = self._held(request.pipeline)
         if not 0 < len(request.rows) <= self._rows_max:
@@ -109,8 +107,13 @@ def _key(held: Held, entity: str, key: list[str]) -> list[int]:
 def _bits(part: str, text: str, kind: str) -> int:
     kind = "int" if kind == "time" else kind
     try:
-        value = {"int": int, "float": float, "bool": lambda t: TRUTHS[t.lower()]}.get(kind, str)(text)
-        bits, _ = key_bits(pa.array([value], ARROW_OF_KEY[kind]))
+        bits, _ = key_bits(pa.array([_value(text, kind)], ARROW_OF_KEY[kind]))
     except (ValueError, KeyError, OverflowError, pa.ArrowException) as error:
         raise Refused(f"key: {part} is {text!r}, wanted a value of type {kind}") from error
     return int(bits[0])
+
+
+def _value(text: str, kind: str) -> str | int | float | bool:
+    if kind == "bool":
+        return TRUTHS[text.lower()]
+    return int(text) if kind == "int" else float(text) if kind == "float" else text

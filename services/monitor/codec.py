@@ -31,7 +31,6 @@ def predicted(message: Predictions, offset: int, outputs: int) -> Predicted:
     return Predicted(
         batch.column("event_id"),
         _ints(batch, "time_us"),
-        _arrived(message.envelope.watermark_us, rows),
         np.full(rows, offset, np.int64),
         np.full(rows, message.version, np.int64),
         answered,
@@ -49,7 +48,7 @@ def labelled(message: Examples, offset: int, appended_ms: int) -> Labelled:
     return Labelled(
         batch.column("event_id"),
         _ints(batch, "time_us"),
-        _arrived(message.envelope.watermark_us, rows),
+        _ints(batch, "label_time_us"),
         np.full(rows, offset, np.int64),
         batch.column("target").to_numpy(zero_copy_only=False),
         matrix(message.vectors, rows, message.width),
@@ -165,10 +164,6 @@ def _evidence(wish: Wish, raised: Raised, rules: Rules) -> Evidence:
 def _own_baseline(message: Predictions, answered: np.ndarray, nothing: np.ndarray) -> np.ndarray:
     """The first release is its own baseline; serving does not send the same numbers twice."""
     return answered if message.version and message.baseline_version == message.version else nothing
-
-
-def _arrived(watermark_us: int, rows: int) -> np.ndarray:
-    return np.full(rows, watermark_us, np.int64)
 
 
 def _ints(batch: object, name: str) -> np.ndarray:

@@ -22,7 +22,7 @@ from driftloop.kit.message import parse
 from driftloop.kit.task import NOTHING, Assigned, Decision, Moment
 from driftloop.kit.topic import Emit, emit
 from services.monitor import codec
-from services.monitor.domain.buckets import Buckets, Closed, Shape
+from services.monitor.domain.buckets import Buckets, Closed, Closing, Shape
 from services.monitor.domain.policy import Policy, Rules, Wish
 
 
@@ -70,7 +70,9 @@ class BucketsTask:
         emits: list[Emit] = []
         for number in {record.partition for record in records}:
             held = self._held[number]
-            emits += self._statistics(number, held, held.buckets.advance(held.both_us()))
+            emits += self._statistics(
+                number, held, held.buckets.advance(held.both_us(), self._next(held))
+            )
         watermark = min(held.both_us() for held in self._held.values())
         return Decision(
             emits, notes=self._notes(), rows_in=rows, rows_out=len(emits), watermark_us=watermark
@@ -89,9 +91,9 @@ class BucketsTask:
         names = (self._predictions, self._examples)
         positions = {name: assigned.positions.get((name, number), Position(None)) for name in names}
         notes = {name: json.loads(position.note or "{}") for name, position in positions.items()}
-        held = _Held(
-            Buckets(self._shape, notes[self._predictions].get("closed")), dict.fromkeys(names, 0)
-        )
+        told = notes[self._predictions].get("closing")
+        closing = Closing(*told) if told else None
+        held = _Held(Buckets(self._shape, closing), dict.fromkeys(names, 0))
         for name in names:
             held.first[name] = assigned.bounds(name, number)[0]
             end = positions[name].offset
@@ -146,9 +148,13 @@ class BucketsTask:
             for each in closed
         ]
 
+    def _next(self, held: _Held) -> tuple[int, int]:
+        return held.next.get(self._predictions, 0), held.next.get(self._examples, 0)
+
     def _notes(self) -> dict[Partition, str]:
         notes = {}
         for number, held in self._held.items():
+            closing = held.buckets.closing
             for name, oldest in zip(
                 (self._predictions, self._examples), held.buckets.oldest(), strict=True
             ):
@@ -157,7 +163,7 @@ class BucketsTask:
                     {
                         "from": start,
                         "watermark": held.watermark_us[name],
-                        "closed": held.buckets.closed,
+                        "closing": closing and [closing.last, closing.predictions, closing.labels],
                     }
                 )
         return notes

@@ -9,7 +9,6 @@ of 127.0.0.1."""
 from __future__ import annotations
 
 import html
-import json
 import logging
 import os
 import signal
@@ -34,7 +33,8 @@ from driftloop.kit.events import event, from_json
 from driftloop.kit.kafka import KafkaBroker
 from services.monitor.live_view import Seen, Snapshot, lives, snapshot
 
-NAME = "driftloop-live"
+NAME = "driftloop.live"
+STOP_S = 5.0
 WINDOW_S = 5.0  # rates are over one to two windows: long enough to be calm, short enough to be live
 KEPT_S = 60.0
 EVERY_S = 1.0
@@ -61,9 +61,42 @@ def main() -> None:
     except Refused as error:
         sys.stderr.write(f"live: {error}\n")
         sys.exit(2)
-    faust.Worker(
-        app, loglevel=logging.WARNING, override_logging=False, quiet=True
-    ).execute_from_commandline()
+    logging.getLogger().handlers[0].addFilter(Calm(SystemClock()))
+    worker = Worker(app, loglevel=logging.WARNING, override_logging=False, quiet=True)
+    worker.execute_from_commandline()
+
+
+class Table(faust.Table[str, Snapshot]):
+    """Its changelog has the table's own name, so that it can be declared like every topic."""
+
+    def _changelog_topic_name(self) -> str:
+        return str(self.name)
+
+
+class Worker(faust.Worker):
+    """Faust's own may hang for a minute where the broker has gone first: this one ends in 5 s."""
+
+    def _schedule_shutdown(self, number: signal.Signals) -> None:
+        watchdog = threading.Timer(STOP_S, os._exit, (0,))
+        watchdog.daemon = True
+        watchdog.start()
+        super()._schedule_shutdown(number)
+
+
+class Calm(logging.Filter):
+    """One line of each logger in 10 s: without a broker aiokafka says so ten times a second."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+        self._said_s: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now_s = self._clock.seconds()
+        if now_s - self._said_s.get(record.name, -WARN_S) < WARN_S:
+            return False
+        self._said_s[record.name] = now_s
+        return True
 
 
 def build(common: Common, config: Config) -> Any:
@@ -72,8 +105,15 @@ def build(common: Common, config: Config) -> Any:
     view = View(app, common, SystemClock())
     app.agent(view.pulses, name="pulses")(view.hear)
     app.timer(EVERY_S)(view.tell)
-    app.page("/")(view.page)
-    app.page("/live")(view.numbers)
+
+    async def page(web: Any, request: Any) -> Any:
+        return web.html(view.page())
+
+    async def numbers(web: Any, request: Any) -> Any:
+        return web.json(view.numbers())
+
+    app.page("/")(page)
+    app.page("/live")(numbers)
     return app
 
 
@@ -86,11 +126,8 @@ class View:
         raw = {"key_serializer": "raw", "value_serializer": "raw"}
         self.pulses = app.topic(prefix + topics.PULSE.topic().name, **raw)
         self.out = app.topic(prefix + topics.LIVE.topic().name, **raw)
-        changelog = app.topic(
-            prefix + topics.LIVE_STATE.topic().name, key_serializer="json", value_serializer="json"
-        )
         self.window = faust.TumblingWindow(WINDOW_S, expires=KEPT_S)
-        table = app.Table("pulses", partitions=1, changelog_topic=changelog)
+        table = app.Table(prefix + topics.LIVE_STATE.topic().name, partitions=1)
         self.table = table.using_window(self.window)
         self.newest: dict[str, Snapshot] = {}
         self.lives: Sequence[Live] = ()
@@ -147,19 +184,14 @@ class View:
             return None
         return found
 
-    async def numbers(self, web: Any, request: Any) -> Any:
+    def numbers(self) -> list[dict[str, Any]]:
         """JSON for scripts."""
-        return web.json(
-            [MessageToDict(live, preserving_proto_field_name=True) for live in self.lives]
-        )
+        return [MessageToDict(live, preserving_proto_field_name=True) for live in self.lives]
 
-    async def page(self, web: Any, request: Any) -> Any:
+    def page(self) -> str:
         """HTML for people; it reloads itself."""
-        return web.html(
-            _PAGE.format(
-                "".join(_section(live) for live in self.lives) or "<p>No pipeline yet.</p>"
-            )
-        )
+        sections = "".join(_section(live) for live in self.lives)
+        return _PAGE.format(sections or "<p>No pipeline yet.</p>")
 
 
 def wait_for_topics(common: Common, clock: Clock) -> None:
@@ -176,7 +208,7 @@ def wait_for_topics(common: Common, clock: Clock) -> None:
             if not missing:
                 break
         except Unavailable as error:
-            reason = f"no Kafka broker answers at {common.kafka_bootstrap}: `make run` starts one ({error})"
+            reason = f"no Kafka broker answers at {common.kafka_bootstrap} ({error})"
         if clock.seconds() - said_s >= WARN_S:
             said_s = clock.seconds()
             log.warning("%s", reason)
@@ -191,7 +223,7 @@ def _settings(common: Common, config: Config) -> Mapping[str, Any]:
     """Those that held when Faust was measured: no topic of its own making, acknowledged by all,
     commits twice a second.
     """
-    prefix = f"{common.driftloop_namespace}-" if common.driftloop_namespace else ""
+    prefix = f"{common.driftloop_namespace}." if common.driftloop_namespace else ""
     return {
         "id": prefix + NAME,
         "broker": ";".join(f"kafka://{address}" for address in common.kafka_bootstrap.split(",")),
@@ -210,6 +242,7 @@ def _settings(common: Common, config: Config) -> Mapping[str, Any]:
         "web_bind": "127.0.0.1",
         "web_host": "127.0.0.1",
         "web_port": config.port,
+        "Table": Table,
         "autodiscover": False,
         "logging_config": None,
         "worker_redirect_stdouts": False,
@@ -243,8 +276,9 @@ def _check_port(port: int) -> None:
             raise Refused(f"port 127.0.0.1:{port} ({error.strerror}): set LIVE_PORT") from error
 
 
-_PAGE = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="1"><title>Driftloop</title>
-<style>body{{font:15px system-ui;margin:2em}}td,th{{padding:.2em 1em;text-align:right}}td:first-child{{text-align:left}}
+_PAGE = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh"
+content="1"><title>Driftloop</title> <style>body{{font:15px
+system-ui;margin:2em}}td,th{{padding:.2em 1em;text-align:right}}td:first-child{{text-align:left}}
 .trouble{{color:#b00}}</style><h1>Driftloop</h1>{}"""
 
 
@@ -257,7 +291,8 @@ def _section(live: Live) -> str:
     )
     return (
         f"<h2>{html.escape(live.pipeline)}@{live.model_version}</h2>"
-        f"<p>source to score {live.latency_p50_ms:.0f} ms (p50), {live.latency_p99_ms:.0f} ms (p99)</p>"
+        f"<p>source to score {live.latency_p50_ms:.0f} ms (p50), "
+        f"{live.latency_p99_ms:.0f} ms (p99)</p>"
         f"<table><tr><th>service<th>replicas<th>rows/s<th>lag<th>trouble{rows}</table>"
     )
 

@@ -26,7 +26,8 @@ log = logger(__name__)
 def build(config: Config, kit: Kit) -> App:
     inbox: Inbox[Command] = Inbox()
     shown = Shown()
-    store = Store(Path(config.artifacts), artifact_bytes_max=config.artifact_bytes_max)
+    folder = Path(config.artifacts) if config.artifacts else kit.data / "artifacts"
+    store = Store(folder, artifact_bytes_max=config.artifact_bytes_max)
     doors = Doors(
         kit.broker, store, inbox, shown, kit.clock, answer_seconds_max=config.answer_seconds_max
     )
@@ -65,5 +66,6 @@ def make_control_topics(broker: Broker) -> None:
     made = broker.create(wanted)
     if made:
         log.info("control topics made", extra={"fields": {"topics": len(made)}})
-    for difference in broker.differences(wanted):
+    # what was made just now may not be shown yet, and is as it was asked for
+    for difference in broker.differences([spec for spec in wanted if spec.name not in made]):
         log.warning("control topic differs: %s", difference)

@@ -12,7 +12,8 @@ class Config:
     """Names in the environment: REGISTRY_ARTIFACTS, …"""
 
     artifacts: str = setting(
-        "var/artifacts", why="folder of the models' bytes; to be backed up with the log"
+        "",
+        why="folder of the models' bytes, to be kept as long as the log; none: in DRIFTLOOP_DATA",
     )
     artifact_bytes_max: int = setting(
         1 << 30, at_least=1, why="largest artifact taken; 1 GiB, a model is < 1 MB"

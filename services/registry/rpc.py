@@ -85,6 +85,7 @@ class Doors(RegistryServicer):
         _check_generation(pipeline, newest)
         wanted = topology.pipeline(pipeline.name, GENERATION, pipeline.partitions)
         created = self._broker.create(wanted)
+        stood = [topic for topic in wanted if topic.name not in created]
         draft = domain.Declared(
             pipeline.name,
             0,
@@ -95,7 +96,7 @@ class Doors(RegistryServicer):
             self._clock.ms(),
         )
         declared, changed = self._ask(lambda book, _: _declare(book, draft))
-        warnings = [*self._broker.differences(wanted), *self._missing_sources(pipeline)]
+        warnings = [*self._broker.differences(stood), *self._missing_sources(pipeline)]
         return ApplyReply(
             pipeline=codec.declaration(declared),
             changed=changed,

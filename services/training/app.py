@@ -106,10 +106,7 @@ class Foundry:
 
 def _plan(run: Run, declared: Declared, window: Sequence[Range], change_us: int | None) -> Plan:
     pipeline = declared.pipeline
-    learners = [
-        LearnerPlan(one.name, one.kind, dict(one.params), one.seed, one.newest_us)
-        for one in pipeline.learners
-    ]
+    learners = [_learner(one) for one in pipeline.learners]
     limits = Limits(pipeline.evaluation.holdout.rows, pipeline.evaluation.holdout.share_max)
     return Plan(
         run.run_id,
@@ -123,6 +120,12 @@ def _plan(run: Run, declared: Declared, window: Sequence[Range], change_us: int 
         limits,
         change_us,
     )
+
+
+def _learner(one: spec.Learner) -> LearnerPlan:
+    """`estimator` is one more parameter to whoever learns."""
+    params = {**one.params, **({"estimator": one.estimator} if one.estimator else {})}
+    return LearnerPlan(one.name, one.kind, params, one.seed, one.newest_us)
 
 
 def _classes(pipeline: spec.Pipeline) -> int:

@@ -37,7 +37,7 @@ from services.training.learners.parity import PARITY_MAX, largest_difference
 from services.training.plan import LearnerPlan, Plan
 from services.training.store import Store
 
-ROWS_MIN = 2  # of two classes; a learner may want more and says so
+CLASSES_MIN = 2  # one class alone says nothing
 
 Report = Callable[[dict[str, Any]], None]
 Upload = Callable[[bytes], str]
@@ -254,10 +254,11 @@ def _newest(window_us: int | None, fitted: Sequence[Range], envelopes: Envelopes
 
 
 def _examples(rows: Rows, plan: Plan) -> Examples:
-    if len(rows) < ROWS_MIN or len(np.unique(rows.target)) < 2:
-        raise ValueError(
-            f"{len(rows)} rows of {len(np.unique(rows.target))} classes can't be learnt from"
-        )
+    seen = np.unique(rows.target)
+    if len(seen) < CLASSES_MIN:
+        raise ValueError(f"{len(rows)} rows of {len(seen)} classes can't be learnt from")
+    if not np.isin(seen, np.arange(plan.classes)).all():
+        raise ValueError(f"targets from {seen[0]:g} to {seen[-1]:g} are no {plan.classes} classes")
     return Examples(rows.times, rows.vectors, rows.target, plan.names, plan.classes)
 
 

@@ -1,6 +1,6 @@
 """What every broker obeys: one class of laws, run on MemoryBroker and on a real Apache Kafka.
 
-What the fake can't do is marked xfail(strict=True) with the reason, so that the day it can, we are told.
+What the fake can't do is marked xfail(strict=True), so that the day it can, we are told.
 """
 
 from __future__ import annotations
@@ -13,7 +13,15 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from driftloop.kit.broker import Broker, Partition, Position, Record, Session, Subscription, TopicSpec
+from driftloop.kit.broker import (
+    Broker,
+    Partition,
+    Position,
+    Record,
+    Session,
+    Subscription,
+    TopicSpec,
+)
 from driftloop.kit.errors import Fenced, Malformed, Unavailable
 from driftloop.kit.kafka import KafkaBroker
 from driftloop.kit.memory import MemoryBroker, murmur2
@@ -160,14 +168,24 @@ class BrokerLaws:
     def test_two_members_share_the_partitions(self, broker: Broker) -> None:
         with Member(broker) as one, Member(broker, name="two") as two:
             eventually(
-                lambda: (one.poll(), two.poll(), len(one.assigned or ()) == 1 == len(two.assigned or ()))[2], 15
+                lambda: (
+                    one.poll(),
+                    two.poll(),
+                    len(one.assigned or ()) == 1 == len(two.assigned or ()),
+                )[2],
+                15,
             )
             assert {*(one.assigned or ()), *(two.assigned or ())} == {(IN, 0), (IN, 1)}
 
     def test_topics_that_are_joined_are_assigned_together(self, broker: Broker) -> None:
         with Member(broker, IN, OUT) as one, Member(broker, IN, OUT, name="two") as two:
             eventually(
-                lambda: (one.poll(), two.poll(), len(one.assigned or ()) == 2 == len(two.assigned or ()))[2], 15
+                lambda: (
+                    one.poll(),
+                    two.poll(),
+                    len(one.assigned or ()) == 2 == len(two.assigned or ()),
+                )[2],
+                15,
             )
             assert {number for _, number in one.assigned or ()} != {0, 1}
 
@@ -201,9 +219,18 @@ class BrokerLaws:
     def test_a_second_holder_stands_by_until_the_first_leaves(self, broker: Broker) -> None:
         with Member(broker, LEASE, attached=[IN], name="two") as second:
             with Member(broker, LEASE, attached=[IN]) as first:
-                eventually(lambda: (first.poll(), second.poll(), first.assigned or second.assigned)[2], 15)
+                eventually(
+                    lambda: (first.poll(), second.poll(), first.assigned or second.assigned)[2], 15
+                )
                 holder, other = (first, second) if first.assigned else (second, first)
-                eventually(lambda: (first.poll(), second.poll(), other.assigned == [] or holder.assigned == [])[2], 15)
+                eventually(
+                    lambda: (
+                        first.poll(),
+                        second.poll(),
+                        other.assigned == [] or holder.assigned == [],
+                    )[2],
+                    15,
+                )
             second.join()
             assert len(second.assigned or ()) == 3
 
@@ -216,7 +243,9 @@ class BrokerLaws:
             assert member.take(1) == [b"a"]
             assert member.assigned == [(LEASE, 0), ("story.later", 0)]
 
-    def test_a_partition_never_committed_begins_where_the_subscription_says(self, broker: Broker) -> None:
+    def test_a_partition_never_committed_begins_where_the_subscription_says(
+        self, broker: Broker
+    ) -> None:
         broker.append(messages("old"))
         with Member(broker, start={IN: "latest"}) as member:
             member.join()
@@ -247,7 +276,9 @@ class BrokerLaws:
             eventually(lambda: (member.poll(), member.session.lag() == 0)[1])
             assert member.session.unread(IN, 0) == 0
 
-    def test_positions_wait_for_the_open_transaction_of_a_former_owner(self, broker: Broker) -> None:
+    def test_positions_wait_for_the_open_transaction_of_a_former_owner(
+        self, broker: Broker
+    ) -> None:
         broker.append(messages("a", "b"))
         commit = self.left_open(broker, 2)
         threading.Timer(0.5, commit).start()
@@ -271,7 +302,11 @@ class BrokerLaws:
         assert broker.topics() == [IN, LEASE, "story.new", OUT]
 
     def test_differences_are_named(self, broker: Broker) -> None:
-        specs = [TopicSpec(IN, 3), TopicSpec(OUT, 2, {"retention.ms": "5000"}), TopicSpec("story.none", 1)]
+        specs = [
+            TopicSpec(IN, 3),
+            TopicSpec(OUT, 2, {"retention.ms": "5000"}),
+            TopicSpec("story.none", 1),
+        ]
         assert broker.differences(specs) == [
             f"{IN}: partitions is 2, declared 3",
             f"{OUT}: retention.ms is 4000, declared 5000",
@@ -286,7 +321,9 @@ class BrokerLaws:
             broker.bounds("story.none", 0)
 
     @pytest.mark.parametrize("size", [1_200_000, 11_000_000])
-    def test_a_message_too_large_for_its_topic_is_malformed(self, broker: Broker, size: int) -> None:
+    def test_a_message_too_large_for_its_topic_is_malformed(
+        self, broker: Broker, size: int
+    ) -> None:
         with pytest.raises(Malformed, match=OUT):
             broker.append([Emit(OUT, bytes(size), partition=0)])
         with Member(broker) as member, pytest.raises(Malformed):
@@ -294,7 +331,11 @@ class BrokerLaws:
         assert values(broker, OUT) == []
 
 
-TOPICS = [TopicSpec(IN, 2), TopicSpec(OUT, 2, {"retention.ms": "4000"}), TopicSpec(LEASE, 1)]
+TOPICS = [
+    TopicSpec(IN, 2),
+    TopicSpec(OUT, 2, {"retention.ms": "4000", "max.message.bytes": "1000000"}),
+    TopicSpec(LEASE, 1),
+]
 
 
 class TestMemoryBroker(BrokerLaws):
@@ -307,8 +348,12 @@ class TestMemoryBroker(BrokerLaws):
     def aborted(self, broker: MemoryBroker, emits: Sequence[Emit]) -> None:
         broker.transact(emits, None)
 
-    @pytest.mark.xfail(strict=True, reason="a transaction of MemoryBroker is never open: it has no former owners")
-    def test_positions_wait_for_the_open_transaction_of_a_former_owner(self, broker: Broker) -> None:
+    @pytest.mark.xfail(
+        strict=True, reason="a transaction of MemoryBroker is never open: it has no former owners"
+    )
+    def test_positions_wait_for_the_open_transaction_of_a_former_owner(
+        self, broker: Broker
+    ) -> None:
         super().test_positions_wait_for_the_open_transaction_of_a_former_owner(broker)
 
 
@@ -324,15 +369,22 @@ class TestKafkaBroker(BrokerLaws):
     def aborted(self, broker: KafkaBroker, emits: Sequence[Emit]) -> None:
         producer = self._open(broker, "aborter")
         for emit in emits:
-            producer.produce(broker.names.outer(emit.topic), emit.value, partition=emit.partition or 0)
+            producer.produce(
+                broker.names.outer(emit.topic), emit.value, partition=emit.partition or 0
+            )
         producer.flush(5)
         producer.abort_transaction(5)
 
     def left_open(self, broker: KafkaBroker, offset: int) -> Any:
         producer = self._open(broker, "former")
         name = broker.names.outer(IN)
-        former = Consumer({**self.properties, "group.id": broker.names.outer("readers"),
-                           "partition.assignment.strategy": "range"})
+        former = Consumer(
+            {
+                **self.properties,
+                "group.id": broker.names.outer("readers"),
+                "partition.assignment.strategy": "range",
+            }
+        )
         former.subscribe([name])
         eventually(lambda: (former.poll(0.1), former.assignment())[1], 15)
         member = former.consumer_group_metadata()

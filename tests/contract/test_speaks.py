@@ -9,8 +9,9 @@ it is read where its
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import pytest
 
@@ -30,6 +31,12 @@ GLUE: Mapping[str, tuple[str, str]] = {  # what driftloop.service does for its c
     "main": ("writes", "PULSE"),
     "follow_pipelines": ("reads", "PIPELINES"),
 }
+ROADS: Mapping[str, tuple[str, str]] = {  # shared code that reads topics for who imports it
+    "driftloop.dataset": ("reads", "EXAMPLES")
+}
+DOORS: Mapping[str, Sequence[str]] = {  # Faust's topics go both ways: what such a file reads
+    "services/monitor/live.py": ("PULSE",)
+}
 DECLARED = load(ROOT / "topics")
 
 
@@ -46,29 +53,37 @@ class Spoken:
 
 def spoken(sources: Iterable[Source]) -> Spoken:
     """What one service says and hears."""
-    found = Spoken()
-    for source in sources:
-        for verb, constant in _uses(source.tree):
-            getattr(found, verb).add(constant)
+    found, read = Spoken(), list(sources)
+    constants = {name: topic for source in read for name, topic in _held(source.tree, ast.Name)}
+    for source in read:
+        doors = DOORS.get(source.path)
+        found.reads |= set(doors or ())
+        for verb, constant in _uses(source.tree, constants):
+            if doors is None or verb == "writes":
+                getattr(found, verb).add(constant)
     found.unclear -= found.reads | found.writes
     return found
 
 
-def _uses(tree: ast.Module) -> Iterator[tuple[str, str]]:
+def _uses(tree: ast.Module, constants: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Verb and topic of each use. `constants`: module-level names that hold topics."""
     attributes = dict(_held(tree, ast.Attribute))
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     for scope in _scopes(tree):
         names = dict(_held(scope, ast.Name))
-        parents = {child: node for node in ast.walk(scope) for child in ast.iter_child_nodes(node)}
         for node in _own(scope):
-            constant = _constant(node, {**attributes, **names})
+            constant = _constant(node, {**constants, **attributes, **names})
             if constant:
                 yield from ((verb, constant) for verb in _verbs(node, parents))
-            if (
-                isinstance(node, ast.Call)
-                and _called(node) in GLUE
-                and isinstance(node.func, ast.Name)
-            ):
-                yield GLUE[_called(node)]
+            yield from _by_way_of(node)
+
+
+def _by_way_of(node: ast.AST) -> Iterator[tuple[str, str]]:
+    """What shared code says or hears for whoever uses it."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in GLUE:
+        yield GLUE[node.func.id]
+    elif isinstance(node, ast.ImportFrom) and (node.module or "") in ROADS:
+        yield ROADS[node.module or ""]
 
 
 def _scopes(tree: ast.Module) -> list[ast.AST]:
@@ -86,14 +101,22 @@ def _own(scope: ast.AST) -> Iterator[ast.AST]:
 
 def _held(scope: ast.AST, kind: type[ast.expr]) -> Iterator[tuple[str, str]]:
     """Names, or attributes, to which a topic is assigned in this scope."""
-    nodes = ast.walk(scope) if kind is ast.Attribute else _own(scope)
-    for node in nodes:
-        if (
-            isinstance(node, ast.Assign)
-            and isinstance(node.targets[0], kind)
-            and _declared(node.value)
-        ):
-            yield ast.unparse(node.targets[0]), _declared(node.value)
+    for node in ast.walk(scope) if kind is ast.Attribute else _own(scope):
+        for target, value in _assigned(node):
+            if isinstance(target, kind) and _declared(value):
+                yield ast.unparse(target), _declared(value)
+
+
+def _assigned(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """`a, b = x, y` is two."""
+    if isinstance(node, ast.AnnAssign) and node.value is not None:
+        yield node.target, node.value
+    elif isinstance(node, ast.Assign):
+        target, value = node.targets[0], node.value
+        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+            yield from zip(target.elts, value.elts, strict=True)
+        else:
+            yield target, value
 
 
 def _declared(node: ast.AST) -> str:
@@ -114,8 +137,12 @@ def _declared(node: ast.AST) -> str:
 
 
 def _constant(node: ast.AST, held: Mapping[str, str]) -> str:
-    if isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load):
-        return held.get(ast.unparse(node), "")
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+        return held.get(node.id, "")
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return (
+            held.get(f"{node.value.id}.{node.attr}", "") if isinstance(node.ctx, ast.Load) else ""
+        )
     return _declared(node)
 
 
@@ -128,7 +155,10 @@ def _verbs(node: ast.AST, parents: Mapping[ast.AST, ast.AST]) -> Iterator[str]:
             yield "writes" if writes else "reads"
     elif isinstance(parent, ast.Call) and _called(parent) in (*WRITERS, *READERS):
         yield "writes" if _called(parent) in WRITERS else "reads"
-    elif not isinstance(parent, (ast.Assign, ast.AnnAssign)):
+    elif not (
+        isinstance(parent, (ast.Assign, ast.AnnAssign))
+        or (isinstance(parent, ast.Tuple) and isinstance(parents.get(parent), ast.Assign))
+    ):
         yield "unclear"
 
 
@@ -143,9 +173,15 @@ def _called(call: ast.Call) -> str:
     )
 
 
+@cache
+def of(service: str) -> Spoken:
+    """What a service says and hears, read once."""
+    return spoken(under(f"services/{service}"))
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_writes_what_topics_say_it_produces(service: str) -> None:
-    found = spoken(under(f"services/{service}"))
+    found = of(service)
     declared = {topic.constant for topic in DECLARED if service in topic.producers}
 
     assert found.unclear == set(), (
@@ -156,7 +192,7 @@ def test_a_service_writes_what_topics_say_it_produces(service: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_reads_what_topics_say_it_consumes(service: str) -> None:
-    found = spoken(under(f"services/{service}"))
+    found = of(service)
     declared = {topic.constant for topic in DECLARED if service in topic.consumers}
 
     assert found.reads == declared, f"topics/: consumers differ from services/{service}"
@@ -176,6 +212,13 @@ def test_a_service_reads_what_topics_say_it_consumes(service: str) -> None:
             {"SCORES"},
         ),
         ("inputs = [topics.FEATURES.topic(p, 1).name]", {"FEATURES"}, set()),
+        (
+            "A, B = topics.LIVE.topic(), topics.PULSE.topic()\nx = A.name\n"
+            "def f():\n    return event(B, m)",
+            {"LIVE"},
+            {"PULSE"},
+        ),
+        ("from driftloop.dataset import read_rows", {"EXAMPLES"}, set()),
         ("kit.follow(topics.PIPELINES.topic(), heard)", {"PIPELINES"}, set()),
         (
             "t = topics.REGISTRY_EVENTS.topic()\nread(t.name)\nemit(t, m)",

@@ -1,6 +1,6 @@
-"""Exactly once under kill -9: a stateful task in two processes on a real Kafka, each killed while it works.
+"""Exactly once under kill -9: a stateful task in two processes on a real Kafka.
 
-This module is the worker too: `python -m tests.integration.test_loop_kills BOOTSTRAP NAMESPACE SLOT`.
+It is the worker too: `python -m tests.integration.test_loop_kills BOOTSTRAP NAMESPACE SLOT`.
 """
 
 from __future__ import annotations
@@ -35,12 +35,17 @@ class CountTask:
         self._counts: Counter[tuple[int, bytes]] = Counter()
         for partition in assigned.partitions:
             if state.noted(assigned, partition):
-                for records in state.reread(assigned, partition, state.noted(assigned, partition)["from"]):
+                for records in state.reread(
+                    assigned, partition, state.noted(assigned, partition)["from"]
+                ):
                     self._count(records)
         return {}
 
     def handle(self, records: Sequence[Record], now: Moment) -> Decision:
-        emits = [Emit(OUT, text, partition=r.partition) for r, text in zip(records, self._count(records), strict=True)]
+        emits = [
+            Emit(OUT, text, partition=r.partition)
+            for r, text in zip(records, self._count(records), strict=True)
+        ]
         notes = {(record.topic, record.partition): state.note(**{"from": 0}) for record in records}
         return Decision(emits, notes=notes, rows_in=len(records), rows_out=len(emits))
 
@@ -62,7 +67,9 @@ class CountTask:
         return texts
 
 
-def test_workers_killed_while_they_work_lose_and_double_nothing(kafka: SharedKafka, prefix: str) -> None:
+def test_workers_killed_while_they_work_lose_and_double_nothing(
+    kafka: SharedKafka, prefix: str
+) -> None:
     broker = KafkaBroker(kafka.properties, prefix)
     broker.create([TopicSpec(IN, PARTITIONS), TopicSpec(OUT, PARTITIONS)])
     rows = [Emit(IN, b"", b"k%d" % (n % KEYS), n % PARTITIONS) for n in range(ROWS)]
@@ -78,7 +85,9 @@ def test_workers_killed_while_they_work_lose_and_double_nothing(kafka: SharedKaf
             assert progress(broker) < ROWS, "killed after the work: make ROWS larger"
             workers[kill % 2] = ends.enter_context(a_worker(kafka, prefix, "ab"[kill % 2]))
         eventually(lambda: progress(broker) >= ROWS, 40)
-        found = eventually(lambda: (out := outputs(broker), sum(map(len, out)) >= ROWS)[1] and out, 20, 0.3)
+        found = eventually(
+            lambda: (out := outputs(broker), sum(map(len, out)) >= ROWS)[1] and out, 20, 0.3
+        )
 
     assert found == expected(rows)
     broker.close()
@@ -86,7 +95,14 @@ def test_workers_killed_while_they_work_lose_and_double_nothing(kafka: SharedKaf
 
 @contextmanager
 def a_worker(kafka: SharedKafka, prefix: str, slot: str) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "tests.integration.test_loop_kills", kafka.bootstrap, prefix, slot]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.integration.test_loop_kills",
+        kafka.bootstrap,
+        prefix,
+        slot,
+    ]
     worker = subprocess.Popen(command)
     try:
         yield worker
@@ -101,7 +117,9 @@ def progress(broker: Broker) -> int:
 
 
 def outputs(broker: Broker) -> list[list[bytes | None]]:
-    return [[r.value for r in broker.read(OUT, n, *broker.bounds(OUT, n))] for n in range(PARTITIONS)]
+    return [
+        [r.value for r in broker.read(OUT, n, *broker.bounds(OUT, n))] for n in range(PARTITIONS)
+    ]
 
 
 def expected(rows: Sequence[Emit]) -> list[list[bytes]]:
@@ -121,7 +139,9 @@ def main(bootstrap: str, namespace: str, slot: str) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     broker = KafkaBroker({"bootstrap.servers": bootstrap}, namespace)
     subscription = Subscription("counters", [IN], f"counter-{slot}")
-    Loop(LoopSpec("count", "kills", subscription, CountTask, records_max=40), broker, SystemClock()).run(stop)
+    Loop(
+        LoopSpec("count", "kills", subscription, CountTask, records_max=40), broker, SystemClock()
+    ).run(stop)
 
 
 if __name__ == "__main__":

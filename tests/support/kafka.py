@@ -28,7 +28,7 @@ def shared_kafka(folder: Path) -> Iterator[SharedKafka]:
         return
     from infra.local.kafka import Kafka  # only here: a run of unit tests alone loads no broker
 
-    with Kafka(folder) as own:
+    with Kafka(folder, brief=True) as own:
         yield SharedKafka(own.bootstrap, {"bootstrap.servers": own.bootstrap})
 
 

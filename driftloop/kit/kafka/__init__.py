@@ -1,7 +1,8 @@
 """KafkaBroker: the log over confluent-kafka.
 
-This package is the only one that imports confluent_kafka: its exceptions are translated here, its names carry the
-namespace here, and nothing of it is seen outside. What the loop does with it is kit.loop's business.
+This package is the only one that imports confluent_kafka: its exceptions are translated here, its
+names carry the namespace here, and nothing of it is seen outside. What the loop does with it is
+kit.loop's business.
 """
 
 from __future__ import annotations
@@ -41,10 +42,12 @@ from driftloop.kit.topic import Emit
 STALL_S = 30.0  # a bounded read that gets nothing for so long has lost its broker or its records
 READ_RECORDS = 5_000  # one drain of what librdkafka has fetched
 READERS_MAX = 2  # idle consumers kept for the next read: opening one costs 20 to 100 ms
+UNKNOWN_TOPIC = KafkaError.UNKNOWN_TOPIC_OR_PART
 
 
 class KafkaBroker:
-    """The door to a cluster. `properties` are librdkafka's own and win over ours; nothing connects before use."""
+    """The door to a cluster. `properties` are librdkafka's own and win over ours; nothing connects
+    before use."""
 
     def __init__(self, properties: Mapping[str, str], namespace: str = "") -> None:
         self.names = Names(f"{namespace}." if namespace else "")
@@ -61,7 +64,8 @@ class KafkaBroker:
         on_assigned: Callable[[Sequence[Partition]], None],
         on_revoked: Callable[[Sequence[Partition]], None],
     ) -> KafkaSession:
-        """Joins the group. Unavailable while one of its topics doesn't exist or the cluster is away."""
+        """Joins the group. Unavailable while one of its topics doesn't exist or the cluster is
+        away."""
         missing = [topic for topic in subscription.topics if self.partitions(topic) is None]
         if missing:
             raise Unavailable(f"no topic {', '.join(missing)} yet")
@@ -88,7 +92,8 @@ class KafkaBroker:
     def tail(
         self, topic: str, partition: int, start: int, wait_s: float
     ) -> Iterator[Sequence[Record]]:
-        """A consumer of its own for each: it idles at two fetches a second, where a pooled one would do fifty."""
+        """A consumer of its own for each: it idles at two fetches a second, where a pooled one
+        would do fifty."""
         consumer = self._reader({"fetch.wait.max.ms": 500})
         try:
             for records, _ in self._follow(consumer, topic, partition, start, wait_s):
@@ -101,16 +106,13 @@ class KafkaBroker:
         return watermarks(self._ask(), asked, f"bounds of {topic}[{partition}]")
 
     def partitions(self, topic: str) -> int | None:
-        name = self.names.outer(topic)
-        with translated(f"metadata of {topic}"):
-            found = self._ask().list_topics(name, timeout=ASK_S).topics.get(name)
-        if found is None or (
-            found.error and found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
-        ):
-            return None
-        if found.error:
-            raise Unavailable(f"metadata of {topic}: {found.error}")
-        return len(found.partitions)
+        """Asks again before it says that there is none: on a busy broker a topic that was just made
+        was seen, not seen and seen again (2 of 400)."""
+        count = self._partitions(topic)
+        if count is None:
+            SystemClock().sleep(0.05)
+            count = self._partitions(topic)
+        return count
 
     def topics(self) -> Sequence[str]:
         with translated("metadata"):
@@ -178,15 +180,24 @@ class KafkaBroker:
         for consumer in clients:
             consumer.close()
 
+    def _partitions(self, topic: str) -> int | None:
+        name = self.names.outer(topic)
+        with translated(f"metadata of {topic}"):
+            found = self._ask().list_topics(name, timeout=ASK_S).topics.get(name)
+        if found is None or (found.error and found.error.code() == UNKNOWN_TOPIC):
+            return None
+        if found.error:
+            raise Unavailable(f"metadata of {topic}: {found.error}")
+        return len(found.partitions)
+
     def _await(self, topics: Sequence[str]) -> None:
-        """A topic that was just made is known some milliseconds later."""
+        """A topic that was just made is known some milliseconds later; lists know it last."""
         clock = SystemClock()
         deadline = clock.seconds() + ASK_S
-        for topic in topics:
-            while self.partitions(topic) is None:
-                if clock.seconds() > deadline:
-                    raise Unavailable(f"{topic} was made, but is not there after {ASK_S:g} s")
-                clock.sleep(0.01)
+        while not set(topics) <= set(self.topics()) or None in map(self.partitions, topics):
+            if clock.seconds() > deadline:
+                raise Unavailable(f"topics were made, but are not there after {ASK_S:g} s")
+            clock.sleep(0.01)
 
     def _pooled(self, topic: str, partition: int, start: int) -> Iterator[tuple[list[Record], int]]:
         with self._lock:
@@ -199,7 +210,8 @@ class KafkaBroker:
     def _follow(
         self, consumer: Consumer, topic: str, partition: int, start: int, wait_s: float
     ) -> Iterator[tuple[list[Record], int]]:
-        """Committed records from `start` and the offset reached with them, for ever; ([], same) after `wait_s`."""
+        """Committed records from `start` and the offset reached with them, for ever; ([], same)
+        after `wait_s`."""
         what, reached = f"read {topic}[{partition}]", start
         with translated(what):
             consumer.assign([TopicPartition(self.names.outer(topic), partition, start)])
@@ -226,12 +238,14 @@ class KafkaBroker:
         consumer.close()
 
     def _ask(self) -> Consumer:
-        """For questions only; read_uncommitted, so that `bounds` sees the ends of open transactions too."""
+        """For questions only; read_uncommitted, so that `bounds` sees the ends of open
+        transactions too."""
         with self._lock:
             if self._asker is None:
                 group = self.names.outer("driftloop-asker")
                 kind = {"group.id": group, "isolation.level": "read_uncommitted"}
                 self._asker = Consumer(settings(self._properties, CONSUMER, kind))
+            self._asker.poll(0)  # hands over what librdkafka wants logged
             return self._asker
 
     def _append(self) -> Producer:

@@ -1,4 +1,4 @@
-"""librdkafka as we use it: settings that held under kills, names with their namespace, messages and errors as ours."""
+"""librdkafka as we use it: settings that held under kills, namespaced names, errors as ours."""
 
 from __future__ import annotations
 
@@ -44,28 +44,35 @@ CONSUMER: Mapping[str, Any] = {
     "partition.assignment.strategy": "range",
     "session.timeout.ms": 6000,
     "heartbeat.interval.ms": 1000,
-    "fetch.wait.max.ms": 500,  # data ends the wait at once: p50 and p99 are as with 20 ms, idle cost is a tenth
-    "fetch.queue.backoff.ms": 20,  # its default of 1 s would stall a reader that has enough in its queue
+    # Data ends the wait at once: p50 and p99 are as with 20 ms, idle cost is a tenth.
+    "fetch.wait.max.ms": 500,
+    # Its default of 1 s would stall a reader that has enough in its queue.
+    "fetch.queue.backoff.ms": 20,
     "queued.max.messages.kbytes": 16384,  # of memory a consumer; 64 MB by default
     "topic.metadata.refresh.interval.ms": 10000,
-    "enable.partition.eof": True,  # the only sign that markers and aborted records were passed
+    # The only sign that markers and aborted records were passed.
+    "enable.partition.eof": True,
 }
 PRODUCER: Mapping[str, Any] = {
     "enable.idempotence": True,
     "acks": "all",
-    "partitioner": "murmur2_random",  # as Java clients and kit.hash do; librdkafka's own default is crc32
-    "message.max.bytes": 10_500_000,  # a dead letter is at most 10 MB; the topic's own limit decides
+    # As Java clients and kit.hash do; librdkafka's own default is crc32.
+    "partitioner": "murmur2_random",
+    # A dead letter is at most 10 MB; the topic's own limit decides.
+    "message.max.bytes": 10_500_000,
     "delivery.timeout.ms": 4000,
 }
 READER: Mapping[str, Any] = {
-    "auto.offset.reset": "earliest",  # what retention took is skipped: the first that is kept comes first
-    "fetch.wait.max.ms": 20,  # the next read waits for the fetch that the last one left behind
+    # What retention took is skipped: the first that is kept comes first.
+    "auto.offset.reset": "earliest",
+    # The next read waits for the fetch that the last one left behind.
+    "fetch.wait.max.ms": 20,
 }
 TRANSACTIONS: Mapping[str, Any] = {
     "transaction.timeout.ms": 5000,
     "linger.ms": 0,
-    # CONCURRENT_TRANSACTIONS is the rule, not the exception, while the last one's markers are being written. With the
-    # default of 100 ms a tenth of all transactions took 104 ms; so they take 8.
+    # CONCURRENT_TRANSACTIONS is the rule, not the exception, while the last one's markers are
+    # being written. With the default of 100 ms a tenth of all transactions took 104 ms; so 8.
     "retry.backoff.ms": 10,
     "retry.backoff.max.ms": 100,
 }
@@ -91,14 +98,14 @@ class Names:
 
 def settings(properties: Mapping[str, str], *kinds: Mapping[str, Any]) -> dict[str, Any]:
     """Of one client: ours, then those of its kind, then the user's."""
-    merged: dict[str, Any] = {**CLIENT, "error_cb": _on_error}
+    merged: dict[str, Any] = {**CLIENT, "error_cb": _on_error, "logger": log}
     for kind in kinds:
         merged |= kind
     return merged | dict(properties)
 
 
 def watermarks(consumer: Consumer, asked: TopicPartition, what: str) -> tuple[int, int]:
-    """First kept and end, as the consumer's isolation sees it; waits for a leader of what was just made."""
+    """First kept and end by the consumer's isolation; waits for a leader of what was just made."""
     clock = SystemClock()
     deadline = clock.seconds() + ASK_S
     while True:
@@ -112,7 +119,7 @@ def watermarks(consumer: Consumer, asked: TopicPartition, what: str) -> tuple[in
 
 
 def take(consumer: Consumer, records_max: int, timeout_s: float) -> list[Message]:
-    """One that is waited for, then all that is there: `consume(n, t)` alone would wait all of t for n."""
+    """One that is waited for, then all that is there: `consume(n, t)` waits all of t for n."""
     first = consumer.poll(timeout_s)
     if first is None:
         return []
@@ -121,7 +128,7 @@ def take(consumer: Consumer, records_max: int, timeout_s: float) -> list[Message
 
 
 def parted(messages: Iterable[Message], names: Names) -> tuple[list[Record], dict[Partition, int]]:
-    """Records, and the ends that were reached. Raises Unavailable for an error that will not heal by itself."""
+    """Records, and the ends that were reached. Raises Unavailable for an error of the consumer."""
     records: list[Record] = []
     ends: dict[Partition, int] = {}
     cut = len(names.prefix)
@@ -136,7 +143,7 @@ def parted(messages: Iterable[Message], names: Names) -> tuple[list[Record], dic
             records.append(_record(topic, number, offset, m))
         elif error.code() == KafkaError._PARTITION_EOF:
             ends[topic, number] = offset
-        elif not error.retriable():
+        else:
             raise ours(error, f"{topic}[{number}]")
     return records, ends
 
@@ -150,7 +157,7 @@ def _record(topic: str, number: int, offset: int, m: Any) -> Record:
 def send(
     producer: Producer, names: Names, emit: Emit, on_delivery: Callable[..., None] | None = None
 ) -> None:
-    """Hand one message to librdkafka; a full queue is waited for. Malformed if it is too large for any topic."""
+    """Hand one message to librdkafka; waits for a full queue. Malformed if too large."""
     partition = -1 if emit.partition is None else emit.partition
     extra: dict[str, Any] = {"headers": list(emit.headers)} if emit.headers else {}
     if on_delivery is not None:
@@ -167,7 +174,7 @@ def send(
 
 
 def insisting(call: Callable[..., None], *arguments: Any, within_s: float) -> None:
-    """Call it again while the broker says that it may be: such an error leaves the transaction open."""
+    """Call it again while the error is one that leaves the transaction open."""
     clock = SystemClock()
     deadline = clock.seconds() + within_s
     while True:
@@ -199,7 +206,7 @@ def translated(what: str) -> Iterator[None]:
 
 
 def ours(error: KafkaError, what: str) -> DriftloopError:
-    """Retriable and abortable: Unavailable; a newer owner: Fenced; too large for the topic: Malformed."""
+    """Retriable or abortable: Unavailable; a newer owner: Fenced; too large: Malformed."""
     if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
         return Malformed(f"{what}: {error.str()}", rule="too_large")
     kind = Fenced if error.code() in FENCED or error.fatal() else Unavailable

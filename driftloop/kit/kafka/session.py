@@ -38,7 +38,8 @@ RECOMMIT_S = (
 
 
 class KafkaSession:
-    """One member of a group and its transactional producer. Broken by any error: close it and make another."""
+    """One member of a group and its transactional producer. Broken by any error: close it and make
+    another."""
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class KafkaSession:
         self._next: dict[Partition, int] = {}  # one past the last record given out
         self._paused: set[Partition] = set()
         self._moved = self._closed = False
+        self._turn = 0  # of the assignment
         self._clock = SystemClock()
         self._grown_at = self._recommitted_at = self._clock.seconds()
         named = {"transactional.id": self._names.outer(subscription.transactional_id)}
@@ -74,8 +76,13 @@ class KafkaSession:
     def poll(self, records_max: int, timeout_s: float) -> list[Record]:
         if self._moved:
             self._assign()
+        turn = self._turn
         with translated("poll"):
             messages = take(self._consumer, records_max, timeout_s)
+        # some of these are of before: all come again, from where we now stand
+        if turn != self._turn:
+            self._moved = True
+            return []
         records, ends = parted(messages, self._names)
         for record in records:
             self._next[record.topic, record.partition] = record.offset + 1
@@ -93,6 +100,7 @@ class KafkaSession:
         whole = self._with_anchor(offsets)
         producer, names = self._producer, self._names
         sent = [offer(names, partition, at) for partition, at in whole.items()]
+        producer.poll(0)  # hands over what librdkafka wants logged
         try:
             producer.begin_transaction()
             for emit in emits:
@@ -153,6 +161,7 @@ class KafkaSession:
 
     def _revoked(self, consumer: Consumer, _given: list[TopicPartition]) -> None:
         lost = list(self._next)
+        self._turn += 1
         self._held, self._next, self._moved = {}, {}, False
         self._paused.clear()
         consumer.unassign()
@@ -160,7 +169,9 @@ class KafkaSession:
             self._on_revoked(lost)
 
     def _take(self, held: Sequence[Partition]) -> None:
-        """Read from where the group stands; a partition that it never committed begins where `start` says."""
+        """Read from where the group stands; a partition that it never committed begins where
+        `start` says."""
+        self._turn += 1
         self._held = self._committed(held)
         self._next = {
             p: self._start(p) if at.offset is None else at.offset for p, at in self._held.items()
@@ -168,7 +179,8 @@ class KafkaSession:
         self._assign()
 
     def _assign(self) -> None:
-        """`seek` right after an assignment is refused by librdkafka; assigning anew at other offsets never is."""
+        """`seek` right after an assignment is refused by librdkafka; assigning anew at other
+        offsets never is."""
         self._moved = False
         with translated("assign"):
             self._consumer.assign(
@@ -192,7 +204,8 @@ class KafkaSession:
     def _ask_committed(
         self, held: Sequence[Partition]
     ) -> tuple[list[TopicPartition], KafkaError | None]:
-        """The broker answers UNSTABLE_OFFSET_COMMIT while a transaction of a former owner is undecided."""
+        """The broker answers UNSTABLE_OFFSET_COMMIT while a transaction of a former owner is
+        undecided."""
         asked = [TopicPartition(self._names.outer(t), p) for t, p in held]
         try:
             answers = self._consumer.committed(asked, timeout=ASK_S)
@@ -211,7 +224,8 @@ class KafkaSession:
         return [(topic, number) for topic, count in counts for number in range(count)]
 
     def _grow(self) -> None:
-        """New partitions of attached topics are a new assignment of everything: the task is restored with them."""
+        """New partitions of attached topics are a new assignment of everything: the task is
+        restored with them."""
         self._grown_at = self._clock.seconds()
         if (self._sub.topics[0], 0) not in self._next:
             return
@@ -223,7 +237,8 @@ class KafkaSession:
             self._on_assigned(held)
 
     def _with_anchor(self, offsets: Mapping[Partition, Position]) -> Mapping[Partition, Position]:
-        """Never without an offset of the group: only so is a former owner refused. Attached ones are renewed hourly."""
+        """Never without an offset of the group: only so is a former owner refused. Attached ones
+        are renewed hourly."""
         if not self._held:
             raise Fenced(f"{self._sub.group}: nothing is assigned to us")
         anchor = next(iter(self._held))

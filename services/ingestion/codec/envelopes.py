@@ -44,8 +44,8 @@ class EnvelopeCodec:
         self._name, self._generation, self._sources = pipeline.name, generation, sources
         self._roles = [pipeline.sources[index].role_bits() for index in sources]
         self._schema = batch_schema(pipeline.record_columns())
-        self._head = len(HEAD_COLUMNS)
-        self._labels = batch_schema(label_columns)
+        self._width = len(self._schema) - len(HEAD_COLUMNS)
+        self._struct, self._label_struct = pa.struct(list(self._schema)), pa.struct(list(batch_schema(label_columns)))
         self._partitions = pipeline.partitions
 
     def records(self, rows: Sequence[Ordered], sequence: int) -> Iterator[Records]:
@@ -91,24 +91,24 @@ class EnvelopeCodec:
         last = sequence + len(rows) - 1
         yield Records(envelope=self._envelope(last, rows[-1].watermark_us), rows=len(rows), columns=columns)
 
-    def _batch(self, ordered: Sequence[Ordered], sequence: int) -> pa.RecordBatch:
-        rows = [each.row for each in ordered]
-        ranks = [row.rank for row in rows]
-        head: list[Sequence[Any]] = [
-            [self._sources[rank] for rank in ranks], [self._roles[rank] for rank in ranks],
-            [row.id for row in rows], [row.joins for row in rows], [row.time_us for row in rows],
-            [row.source_ms for row in rows], range(sequence, sequence + len(rows)), [each.late for each in ordered]]
-        columns = [*head, *zip(*[row.values for row in rows], strict=True)]
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=False)]
-        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+    def _batch(self, rows: Sequence[Ordered], sequence: int) -> pa.RecordBatch:
+        width = self._width
+        tuples = [
+            (self._sources[row.rank], self._roles[row.rank], row.id, row.joins, row.time_us, row.source_ms, number, late,
+             *row.values[:width]) for number, (row, late, _) in enumerate(rows, sequence)]
+        return _batch_of(tuples, self._struct)
 
     def _label(self, rows: Sequence[LabelRow], sequence: int, watermark_us: int) -> Labels:
-        arrays = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), self._labels, strict=True)]
-        batch = pa.RecordBatch.from_arrays(arrays, schema=self._labels)
-        return Labels(envelope=self._envelope(sequence, watermark_us), rows=len(rows), columns=encode(batch))
+        columns = encode(_batch_of(rows, self._label_struct))
+        return Labels(envelope=self._envelope(sequence, watermark_us), rows=len(rows), columns=columns)
 
     def _envelope(self, sequence: int, watermark_us: int) -> Envelope:
         return Envelope(pipeline=self._name, generation=self._generation, sequence=sequence, watermark_us=watermark_us)
+
+
+def _batch_of(rows: Sequence[tuple[Any, ...]], struct: pa.StructType) -> pa.RecordBatch:
+    """Columns of tuples, by one call: with an array made for each column, 20 rows cost three times as much."""
+    return pa.RecordBatch.from_struct_array(pa.array(rows, struct))
 
 
 def dead_headers(rule: str, reason: str, place: tuple[str, int, int], time_ms: int) -> list[tuple[str, bytes]]:

@@ -62,7 +62,7 @@ class SourceReader:
         if len(value) > self._bytes_max:
             raise Bad("too_large", f"{len(value)} bytes, more than {self._bytes_max}")
         try:
-            values: tuple[Any, ...] = msgspec.structs.astuple(cast(msgspec.Struct, self._decode(value)))
+            values: tuple[Any, ...] = msgspec.structs.astuple(self._decode(value))
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
             raise self._named(value, error) from error
         time_us = self._to_us(values[self._time])
@@ -96,8 +96,10 @@ class SourceReader:
             return Bad("not_json", str(error) or type(error).__name__)
         if not isinstance(fields, dict):
             return Bad("not_object", f"it is a JSON {type(fields).__name__}")
+        if not isinstance(error, msgspec.ValidationError):  # half a surrogate, or nested without end
+            return Bad("not_json", str(error))
         for name, kind in self._source.fields.items():
-            bad = _field(name, kind, fields, str(error))
+            bad = _field(name, kind, fields)
             if bad is not None:
                 return bad
         return Bad("wrong_type", str(error))
@@ -119,7 +121,7 @@ def _struct(source: Source, names: Sequence[str]) -> type[msgspec.Struct]:
     return msgspec.defstruct("Record", fields, kw_only=True, rename=other or None, gc=False)
 
 
-def _field(name: str, kind: str, fields: Mapping[str, Any], error: str) -> Bad | None:
+def _field(name: str, kind: str, fields: Mapping[str, Any]) -> Bad | None:
     """What is wrong with one field, if anything."""
     plain, value = kind.removesuffix("?"), fields.get(name)
     if value is None:

@@ -14,6 +14,7 @@ from services.ingestion.domain.row import Place, Row
 
 NOTHING_BEFORE = (-(2**63), -1, -1, -1)  # an empty partition that is waited for: no row may pass
 EVERYTHING = (2**63, 0, 0, 0)
+HELD_MAX = 200_000  # rows, some 200 MB: then they go in order of arrival
 START_MS = 1_000  # after a start a partition may not have been asked yet; until then its end at the start counts
 
 
@@ -85,27 +86,33 @@ class Merge:
         """The last row that may pass while there is more to read, and while a partition at its end may still speak."""
         strict: tuple[int, ...] = EVERYTHING
         soft: tuple[int, ...] = EVERYTHING
+        more = {place for place in self._waiting if place not in self.marks and self._has_more(place, now_ms, unread)}
+        if any(self._waiting[place] for place in more):
+            self._silent_ms.clear()  # others are being read meanwhile: their turn may come yet
         for place, waiting in self._waiting.items():
             if place in self.marks:
                 continue
             last: tuple[int, ...] = waiting[-1][:4] if waiting else NOTHING_BEFORE
-            if self._has_more(place, now_ms, unread, bool(waiting)):
+            if place in more and (waiting or not self._stalled(place, now_ms)):
                 strict = min(strict, last)
             else:
                 soft = min(soft, last)
         # A limit is a prefix of its row's tuple, so smaller than it: one more offset lets the row itself pass.
         return (*strict[:3], strict[3] + 1), (*soft[:3], soft[3] + 1)
 
-    def _has_more(self, place: Place, now_ms: int, unread: Callable[[Place], int], waiting: bool) -> bool:
+    def _has_more(self, place: Place, now_ms: int, unread: Callable[[Place], int]) -> bool:
         if self._until_ms is None:
             self._until_ms = now_ms + START_MS
         unasked = now_ms < self._until_ms and self.positions[place] < self._ends.get(place, 0)
-        if not unasked and not unread(place):
-            self._silent_ms.pop(place, None)
-            return False
-        if waiting:
+        if unasked or unread(place):
             return True
-        return now_ms - self._silent_ms.setdefault(place, now_ms) < self._stall_ms
+        self._silent_ms.pop(place, None)
+        return False
+
+    def _stalled(self, place: Place, now_ms: int) -> bool:
+        """It has records and gives none, though nothing else is being read; or too much waits for it."""
+        silent_ms = now_ms - self._silent_ms.setdefault(place, now_ms)
+        return len(self._held) >= HELD_MAX or silent_ms >= self._stall_ms
 
     def _forget(self, released: Sequence[Row]) -> None:
         counts: dict[Place, int] = {}

@@ -50,16 +50,16 @@ class Order:
             late = row.time_us < before_us
             if late and not self._keeps(row, before_us, outcome):
                 continue
-            seen.add(row.id, before_us)
-            accepted.append(Ordered(row, late, watermark.see(row.time_us, row.source_ms)))
+            after_us = watermark.see(row.time_us, row.source_ms)
+            seen.add(row.id, after_us)
+            accepted.append(Ordered(row, late, after_us))
         counts["accepted"] += len(accepted)
         self.sequence += len(accepted)
         return outcome
 
     def recall(self, rank: int, event_id: str, time_us: int, source_ms: int) -> None:
         """A row that was accepted before, read back from `records` in its order."""
-        self._seen[rank].add(event_id, self.watermark.at_us)
-        self.watermark.see(time_us, source_ms)
+        self._seen[rank].add(event_id, self.watermark.see(time_us, source_ms))
 
     def remembered(self) -> int:
         """How many ids are held in memory."""

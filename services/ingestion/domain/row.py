@@ -13,6 +13,7 @@ class Row(NamedTuple):
     `key_us` is the event time, raised to that of the rows that wait before it in its partition: a partition's own order
     is never changed. `values` holds every field of the pipeline, None where the source lacks it. `verdict` is the rule
     that it breaks, empty if none; then `reason` says how, and `time_us`, `id` and `values` may be void.
+    `origin` is what it was read from, whole and untouched, for a dead letter.
     """
 
     key_us: int
@@ -27,6 +28,7 @@ class Row(NamedTuple):
     values: tuple[Any, ...]
     verdict: str
     reason: str
+    origin: Any
 
 
 class Ordered(NamedTuple):

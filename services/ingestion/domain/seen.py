@@ -28,7 +28,7 @@ class Seen:
         return len(self._young) + len(self._old)
 
     def add(self, event_id: str, watermark_us: int) -> None:
-        """`watermark_us`: before the row."""
+        """`watermark_us`: after the row."""
         if not self._window_us:
             return
         if watermark_us - self._turned_us > self._window_us:

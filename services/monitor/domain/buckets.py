@@ -1,10 +1,10 @@
 """What came of the predictions: event-time buckets of one partition, closed by the watermark.
 
-A pair of prediction and label belongs to the bucket of its row's time, unless it arrived after that
-bucket's end + slack: then to the one that was open, as late. Arrival is the watermark of the
-envelope that brought it, so that what a bucket holds is a function of the log and not of batches.
-Rows wait here until their label comes or their horizon ends. Nothing here knows of Kafka or
-protobuf."""
+A pair of prediction and label belongs to the bucket of its row's time, unless its label is of a
+time after that bucket's end + slack: then to the bucket that was open at that time, as late; and to
+the first open one where even that is over. Rows wait here until their label comes or their horizon
+ends. Nothing here knows of Kafka or protobuf.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +17,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from services.monitor.domain.histograms import (
+    FEATURE_BINS,
+    feature_bins,
+    losses,
+    score_bins,
+    sparse,
+)
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]
 
-PROBABILITY_BINS = 1_000  # an AUC read off them errs by less than .001
-FEATURE_BINS = 4_096
-MISSING_BIN = FEATURE_BINS - 1
 NEVER = 2**62
-PROBABILITY_MIN = 1e-7  # outputs are float32: below this, 1 - p is 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,6 @@ class Predicted:
 
     ids: pa.StringArray
     times_us: Ints
-    arrived_us: Ints
     offsets: Ints
     versions: Ints
     outputs: Matrix  # [n, w]
@@ -57,7 +60,7 @@ class Labelled:
 
     ids: pa.StringArray
     times_us: Ints
-    arrived_us: Ints
+    label_times_us: Ints
     offsets: Ints
     targets: Floats
     vectors: Matrix  # [n, k]
@@ -86,6 +89,15 @@ class Closed:
     newest_row_ms: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The last buckets that were closed: up to number `last`, with what was read by then."""
+
+    last: int
+    predictions: int  # offset: one past the last
+    labels: int
+
+
 @dataclass(slots=True)
 class _Waiting:
     """Predictions without a label yet; `counted`: already in a bucket's `predicted`."""
@@ -104,44 +116,44 @@ class _Waiting:
 class Buckets:
     """The open buckets of one partition."""
 
-    def __init__(self, shape: Shape, closed: int | None = None) -> None:
+    def __init__(self, shape: Shape, closing: Closing | None = None) -> None:
         self._shape = shape
-        self._closed = closed  # number of the last bucket that was closed
+        self._closing = closing
         self._predicted = _Waiting()
         self._labelled: list[Labelled] = []
-        self._used = np.empty(
-            (2, 0), np.int64
-        )  # offsets (prediction, label) of pairs that `oldest` still spans
+        # offsets (prediction, label) of pairs that `oldest` still spans
+        self._used = np.empty((2, 0), np.int64)
 
     @property
-    def closed(self) -> int | None:
-        return self._closed
+    def closing(self) -> Closing | None:
+        return self._closing
 
     def predictions(self, rows: Predicted) -> None:
-        counted = self._bucket_of_arrival(rows.times_us, rows.arrived_us) <= self._closed_or(-1)
-        if self._closed is None:
-            counted[:] = False
-        self._predicted.append(rows, counted)
+        """Take rows in log order; those that a closing before a restart has counted are known."""
+        bucket = rows.times_us // self._shape.bucket_us
+        self._predicted.append(rows, self._known(bucket, rows.offsets))
 
     def labels(self, rows: Labelled) -> None:
         self._labelled.append(rows)
         while _wants_merge(self._labelled):
             self._labelled[-2:] = [_joined(self._labelled[-2:])]
 
-    def advance(self, watermark_us: int) -> list[Closed]:
-        """Close what nothing can reach any more; gives back those with rows and the last one, in
-        order.
+    def advance(self, watermark_us: int, next_offsets: tuple[int, int]) -> list[Closed]:
+        """Close what nothing can reach any more; gives back those with rows and the last one.
+
+        `next_offsets`: of predictions and labels, one past the last that was taken.
         """
-        until = (
-            watermark_us - self._shape.slack_us
-        ) // self._shape.bucket_us  # buckets below it are over
-        if not self._predicted.rows or until - 1 <= self._closed_or(until - 2):
+        until = (watermark_us - self._shape.slack_us) // self._shape.bucket_us
+        if not self._predicted.rows or until - 1 <= self._last(until - 2):
             return []
         predicted, counted, labelled = self._gathered()
-        if self._closed is None and not self._any_below(predicted, until):
+        if (
+            self._closing is None
+            and not (predicted.times_us // self._shape.bucket_us < until).any()
+        ):
             return []
         closed = self._close(predicted, counted, labelled, until)
-        self._closed = until - 1
+        self._closing = Closing(until - 1, *next_offsets)
         return closed
 
     def oldest(self) -> tuple[int | None, int | None]:
@@ -158,27 +170,25 @@ class Buckets:
     def _close(
         self, predicted: Predicted, counted: NDArray[np.bool_], labelled: Labelled, until: int
     ) -> list[Closed]:
-        shape = self._shape
         at, of = _pairs(predicted.ids, labelled.ids)
-        arrived = np.maximum(predicted.arrived_us[at], labelled.arrived_us[of])
-        bucket = self._bucket_of_arrival(predicted.times_us[at], arrived)
+        bucket = self._bucket(predicted.times_us[at], labelled.label_times_us[of])
         over = bucket < until
-        new = over & (
-            bucket > self._closed_or(-NEVER)
-        )  # after a restore: what was closed before is only dropped
-        asked = self._bucket_of_arrival(predicted.times_us, predicted.arrived_us)
-        count_now = ~counted & (asked < until)
+        told = self._known(bucket, predicted.offsets[at], labelled.offsets[of])
+        new = over & ~told  # after a restart: what a closing has told before is only dropped
         expiry = self._expiry(predicted.times_us)
         matched = np.zeros(len(counted), bool)
         matched[at[over]] = True
         gone = ~matched & (expiry < until)
+        asked = predicted.times_us // self._shape.bucket_us
+        count_now = ~counted & (asked < until)
+        first = self._last(-NEVER) + 1
         closed = _summed(
-            shape,
+            self._shape,
             predicted,
             labelled,
-            (at[new], of[new], bucket[new]),
-            (asked, count_now),
-            (expiry, gone & (expiry > self._closed_or(-NEVER))),
+            (at[new], of[new], np.maximum(bucket[new], first)),
+            (np.maximum(asked, first), count_now),
+            (np.maximum(expiry, first), gone & ~self._known(expiry, predicted.offsets)),
             until,
         )
         self._keep(
@@ -219,47 +229,28 @@ class Buckets:
             _joined(labelled),
         )
 
-    def _any_below(self, predicted: Predicted, until: int) -> bool:
-        return bool(
-            (self._bucket_of_arrival(predicted.times_us, predicted.arrived_us) < until).any()
-        )
-
-    def _bucket_of_arrival(self, times_us: Ints, arrived_us: Ints) -> Ints:
+    def _bucket(self, times_us: Ints, label_times_us: Ints) -> Ints:
         shape = self._shape
-        return np.maximum(
-            times_us // shape.bucket_us, (arrived_us - shape.slack_us) // shape.bucket_us
-        )
+        open_then = (label_times_us - shape.slack_us) // shape.bucket_us
+        return np.maximum(times_us // shape.bucket_us, open_then)
+
+    def _known(
+        self, bucket: Ints, predicted: Ints, labelled: Ints | None = None
+    ) -> NDArray[np.bool_]:
+        """What the last closing has told of: in its buckets, and of offsets that were read by
+        then.
+        """
+        closing = self._closing
+        if closing is None:
+            return np.zeros(len(bucket), bool)
+        known = (bucket <= closing.last) & (predicted < closing.predictions)
+        return known if labelled is None else known & (labelled < closing.labels)
 
     def _expiry(self, times_us: Ints) -> Ints:
         return (times_us + self._shape.horizon_us) // self._shape.bucket_us + 1
 
-    def _closed_or(self, otherwise: int) -> int:
-        return otherwise if self._closed is None else self._closed
-
-
-def losses(outputs: Matrix, targets: Floats, kind: str) -> Floats:
-    """Log-loss of the true class (natural log), or the squared error; [n]. NaN outputs give NaN."""
-    if kind == "regression":
-        return np.square(outputs[:, 0].astype(np.float64) - targets)
-    of_truth = outputs[np.arange(len(targets)), targets.astype(np.int64)].astype(np.float64)
-    return -np.log(np.clip(of_truth, PROBABILITY_MIN, 1.0))
-
-
-def feature_bins(vectors: Matrix) -> NDArray[np.int32]:
-    """Bins that need no reference: sign, exponent and one bit of mantissa of the float32, in the
-    values' order; [n, k].
-
-    A bin is a factor of 1.5 or less wide, so any reference's deciles can be made of them
-    afterwards."""
-    bits = np.ascontiguousarray(vectors, np.float32).view(np.int32)
-    ordered = np.where(bits < 0, ~(bits & 0x7FFFFFFF), bits) >> 22  # -512..511: sign + 8 + 1 bits
-    return np.where(np.isnan(vectors), MISSING_BIN, ordered + 512).astype(np.int32)
-
-
-def sparse(indices: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Indices to pairs (index, count), [2 x distinct]."""
-    index, count = np.unique(indices, return_counts=True)
-    return np.stack([index, count], axis=1).astype(np.int32).reshape(-1)
+    def _last(self, otherwise: int) -> int:
+        return otherwise if self._closing is None else self._closing.last
 
 
 def _summed(
@@ -315,8 +306,8 @@ def _with_losses(
         losses=losses(outputs, targets, shape.kind) if scored else np.empty(0),
         baseline_losses=losses(baseline, targets, shape.kind) if scored else np.empty(0),
         times_us=predicted.times_us[at],
-        scores=_score_bins(outputs, targets, shape.kind) if scored else np.empty(0, np.int32),
-        baseline_scores=_score_bins(baseline, targets, shape.kind)
+        scores=score_bins(outputs, targets, shape.kind) if scored else np.empty(0, np.int32),
+        baseline_scores=score_bins(baseline, targets, shape.kind)
         if scored
         else np.empty(0, np.int32),
         features=sparse(
@@ -324,14 +315,6 @@ def _with_losses(
         ),
         newest_row_ms=newest,
     )
-
-
-def _score_bins(outputs: Matrix, targets: Floats, kind: str) -> NDArray[np.int32]:
-    known = ~np.isnan(outputs).any(axis=1)
-    if kind != "binary" or not known.any():
-        return np.empty(0, np.int32)
-    bins = np.floor(outputs[known, 1] * (PROBABILITY_BINS - 1)).astype(np.int32)
-    return sparse(bins + PROBABILITY_BINS * targets[known].astype(np.int32))
 
 
 def _pairs(ids: pa.StringArray, labelled: pa.StringArray) -> tuple[Ints, Ints]:

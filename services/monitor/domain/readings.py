@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from services.monitor.domain.buckets import FEATURE_BINS, PROBABILITY_BINS
 from services.monitor.domain.drift import psi
+from services.monitor.domain.histograms import FEATURE_BINS, PROBABILITY_BINS
 
 REFERENCE_ROWS = 5_000  # the first rows of a version: what it was released for
 NEWEST_ROWS = 1_000  # fewer make PSI large by chance alone

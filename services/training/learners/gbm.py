@@ -57,7 +57,7 @@ class LightGBM:
 
     def fit(self, examples: Examples, params: Mapping[str, Any], seed: int) -> Learnt:
         trees, own = _checked(params)
-        kind = {"objective": "binary"}
+        kind: dict[str, Any] = {"objective": "binary"}
         if examples.classes > 2:
             kind = {"objective": "multiclass", "num_class": examples.classes}
         settings = {**own, **kind, **SAME, "seed": seed}
@@ -154,7 +154,9 @@ def _down(threshold: float) -> float:
     beyond.
     """
     limit = float(np.finfo(np.float32).max)
-    near = np.float32(min(max(threshold, -limit), limit))
+    if threshold < -limit:
+        return float("-inf")  # no float32 but itself is as small
+    near = np.float32(min(threshold, limit))
     return float(np.nextafter(near, np.float32(-np.inf)) if float(near) > threshold else near)
 
 

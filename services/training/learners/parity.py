@@ -5,11 +5,23 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
 from driftloop.plugins import Learnt
 
 ROWS_MAX = 5_000  # .1 s of one core; a flipped branch shows in far fewer
 PARITY_MAX = 1e-5
+UNUSABLE = (  # onnxruntime's exceptions have no common root but Exception
+    errors.EngineError,
+    errors.EPFail,
+    errors.Fail,
+    errors.InvalidArgument,
+    errors.InvalidGraph,
+    errors.InvalidProtobuf,
+    errors.NoModel,
+    errors.NotImplemented,
+    errors.RuntimeException,
+)
 
 
 def largest_difference(learnt: Learnt, model: bytes, vectors: npt.NDArray[np.float32]) -> float:
@@ -22,7 +34,7 @@ def largest_difference(learnt: Learnt, model: bytes, vectors: npt.NDArray[np.flo
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         probability, label = session.run(["probability", "label"], {"features": sample})
-    except RuntimeError as error:  # what pybind makes of the runtime's own errors
+    except UNUSABLE as error:
         raise ValueError(f"the export doesn't run: {error}") from error
     expected = learnt.probability(sample)
     if probability.shape != expected.shape or label.shape != (len(sample),):

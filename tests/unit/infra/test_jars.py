@@ -9,8 +9,9 @@ import pytest
 from driftloop.kit.errors import Refused
 from infra.local import jars
 
-MIRROR = """<settings xmlns="http://maven.apache.org/SETTINGS/1.2.0"><mirrors><mirror>
-<id>near</id><mirrorOf>{of}</mirrorOf><url>http://127.0.0.1:1/repo/</url></mirror></mirrors></settings>"""
+MIRROR = """<settings xmlns="urn:settings"><mirrors><mirror>
+<id>near</id><mirrorOf>{of}</mirrorOf><url>http://127.0.0.1:1/repo/</url>
+</mirror></mirrors></settings>"""
 
 
 @pytest.fixture

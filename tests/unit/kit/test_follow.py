@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from driftloop.contracts import topics
-from driftloop.contracts.registry_pb2 import PipelineDeclared
+from driftloop.contracts.model_pb2 import PipelineDeclared
 from driftloop.kit.broker import Record, TopicSpec
 from driftloop.kit.errors import Malformed
 from driftloop.kit.events import event
@@ -24,7 +24,9 @@ def declared(name: str) -> Emit:
 
 
 @contextmanager
-def following(broker: MemoryBroker, tell: Callable[[str | None, Any, Record], None]) -> Iterator[Follower[Any]]:
+def following(
+    broker: MemoryBroker, tell: Callable[[str | None, Any, Record], None]
+) -> Iterator[Follower[Any]]:
     follower = Follower(broker, TOPIC, tell)
     try:
         yield follower
@@ -67,7 +69,9 @@ def test_malformed_messages_are_counted_and_passed_over() -> None:
             raise Malformed("odd")
         heard.append(key)
 
-    with following(a_broker(Emit(TOPIC.name, b"{", b"bad"), declared("odd"), declared("sea")), tell) as follower:
+    with following(
+        a_broker(Emit(TOPIC.name, b"{", b"bad"), declared("odd"), declared("sea")), tell
+    ) as follower:
         eventually(lambda: heard == ["sea"])
         assert follower.malformed == 2
 

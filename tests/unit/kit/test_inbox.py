@@ -13,7 +13,10 @@ def test_commands_are_taken_once_in_order_and_wake_the_loop() -> None:
     first, second = inbox.submit("promote"), inbox.submit("rollback")
     assert inbox.wake.is_set()
     taken = inbox.take()
-    assert [(command, future) for command, future in taken] == [("promote", first), ("rollback", second)]
+    assert [(command, future) for command, future in taken] == [
+        ("promote", first),
+        ("rollback", second),
+    ]
     assert inbox.take() == []
 
 

@@ -40,8 +40,16 @@ class CopyTask:
             raise Malformed("a bad one", rule="bad")
         emits = [Emit(OUT, text.encode(), partition=0) for text in texts if text != "quiet"]
         held = {(IN, 0): records[-1].offset} if "hold" in texts else {}
-        return Decision(emits, held, {(IN, 0): f"after {texts[-1]}"}, rows_in=len(texts), rows_out=len(emits),
-                        counts={"copied": len(emits)}, latency_ms=[0.2, 3.0, 1e9], watermark_us=7)
+        return Decision(
+            emits,
+            held,
+            {(IN, 0): f"after {texts[-1]}"},
+            rows_in=len(texts),
+            rows_out=len(emits),
+            counts={"copied": len(emits)},
+            latency_ms=[0.2, 3.0, 1e9],
+            watermark_us=7,
+        )
 
     def tick(self, now: Moment) -> Decision:
         return Decision([Emit(OUT, b"beat", partition=0)]) if self.beat else NOTHING
@@ -187,7 +195,9 @@ def test_a_second_member_makes_the_first_begin_anew(broker: MemoryBroker) -> Non
     task = CopyTask()
     loop = a_loop(broker, task)
     loop.drain()
-    other = broker.session(Subscription("g", [IN], "u"), on_assigned=lambda _: None, on_revoked=lambda _: None)
+    other = broker.session(
+        Subscription("g", [IN], "u"), on_assigned=lambda _: None, on_revoked=lambda _: None
+    )
     loop.drain()
     assert task.story == [{(IN, 0): (None, "")}, "fact", "closed", {(IN, 0): (None, "")}, "fact"]
     other.close()

@@ -53,7 +53,7 @@ def test_a_note_comes_back_as_it_went() -> None:
 
 @pytest.mark.parametrize("text", ["{", "[1]", "null"])
 def test_a_note_that_is_not_ours_is_malformed(text: str) -> None:
-    with pytest.raises(Malformed, match="story.in"):
+    with pytest.raises(Malformed, match=r"story\.in"):
         state.noted(assigned(a_broker(), Position(1, text)), IN)
 
 

@@ -7,31 +7,25 @@ import pyarrow as pa
 import pytest
 
 from services.monitor.domain.buckets import (
-    MISSING_BIN,
     Buckets,
     Closed,
     Labelled,
     Predicted,
     Shape,
-    feature_bins,
-    losses,
-    sparse,
 )
+from services.monitor.domain.histograms import MISSING_BIN, feature_bins, losses, sparse
 
 HOUR = 3_600_000_000
 SHAPE = Shape(bucket_us=6 * HOUR, slack_us=8 * HOUR, horizon_us=48 * HOUR, kind="binary")
 
 
-def predicted(
-    times: list[float], *, first: int = 0, version: int = 1, arrived: list[float] | None = None
-) -> Predicted:
+def predicted(times: list[float], *, first: int = 0, version: int = 1) -> Predicted:
     n = len(times)
     share = np.linspace(0.1, 0.9, n).astype(np.float32) if n > 1 else np.array([0.5], np.float32)
     outputs = np.stack([1 - share, share], axis=1)
     return Predicted(
         pa.array([f"e{first + i}" for i in range(n)]),
         _hours(times),
-        _hours(arrived or times),
         np.arange(first, first + n),
         np.full(n, version),
         outputs,
@@ -57,8 +51,8 @@ def test_a_bucket_closes_when_the_watermark_passes_its_end_and_the_slack() -> No
     buckets.predictions(predicted([1, 2, 5]))
     buckets.labels(labelled([0, 1], [1, 2], [4, 5]))
 
-    assert buckets.advance(14 * HOUR - 1) == []
-    [closed] = buckets.advance(14 * HOUR)
+    assert buckets.advance(14 * HOUR - 1, (3, 2)) == []
+    [closed] = buckets.advance(14 * HOUR, (3, 2))
     assert (closed.start_us, closed.end_us) == (0, 6 * HOUR)
     assert (closed.predicted, len(closed.losses), closed.late) == (3, 2, 0)
 
@@ -66,17 +60,38 @@ def test_a_bucket_closes_when_the_watermark_passes_its_end_and_the_slack() -> No
 def test_a_label_that_comes_after_its_bucket_has_closed_counts_in_the_open_one_as_late() -> None:
     buckets = Buckets(SHAPE)
     buckets.predictions(predicted([1, 7]))
-    buckets.advance(15 * HOUR)
+    buckets.advance(15 * HOUR, (2, 0))
     buckets.labels(labelled([0], [1], [15]))
 
-    [closed] = buckets.advance(20 * HOUR)
+    [closed] = buckets.advance(20 * HOUR, (2, 1))
     assert (closed.start_us, closed.late, len(closed.losses)) == (6 * HOUR, 1, 1)
+
+
+def test_a_burst_is_sorted_into_the_buckets_of_its_times() -> None:
+    buckets = Buckets(SHAPE)
+    hours = [float(hour) for hour in range(0, 60, 2)]
+    buckets.predictions(predicted(hours))
+    buckets.labels(labelled(list(range(30)), hours, [hour + 1 for hour in hours]))
+    closed = buckets.advance(80 * HOUR, (30, 30))
+    assert [each.predicted for each in closed] == [3] * 10 + [0]
+    assert sum(each.late for each in closed) == 0
+
+
+def test_a_label_that_comes_even_later_than_its_time_allows_counts_in_the_first_open_bucket() -> (
+    None
+):
+    buckets = Buckets(SHAPE)
+    buckets.predictions(predicted([1, 7]))
+    buckets.advance(20 * HOUR, (2, 0))
+    buckets.labels(labelled([0], [1], [3]))
+    [closed] = buckets.advance(26 * HOUR, (2, 1))
+    assert (closed.start_us, closed.late, len(closed.losses)) == (12 * HOUR, 1, 1)
 
 
 def test_a_row_whose_horizon_ends_without_a_label_is_counted_once() -> None:
     buckets = Buckets(SHAPE)
     buckets.predictions(predicted([1, 7]))
-    closed = [each for hours in range(10, 200, 3) for each in buckets.advance(hours * HOUR)]
+    closed = [each for hours in range(10, 200, 3) for each in buckets.advance(hours * HOUR, (2, 0))]
     assert sum(each.unlabelled for each in closed) == 2
     assert sum(each.predicted for each in closed) == 2
     assert buckets.oldest() == (None, None)
@@ -86,7 +101,7 @@ def test_versions_are_kept_apart() -> None:
     buckets = Buckets(SHAPE)
     buckets.predictions(predicted([1], version=1))
     buckets.predictions(predicted([2, 3], first=1, version=2))
-    assert [(each.version, each.predicted) for each in buckets.advance(14 * HOUR)] == [
+    assert [(each.version, each.predicted) for each in buckets.advance(14 * HOUR, (3, 0))] == [
         (1, 1),
         (2, 2),
     ]
@@ -142,7 +157,7 @@ def _run(step: int, restart_at: int | None = None) -> list[Closed]:
     def rows(lo: int, hi: int) -> Predicted:
         at = np.arange(lo, hi)
         return Predicted(
-            ids[lo:hi], times[at], times[at], at, np.where(at < 700, 0, 1), outputs[at], outputs[at]
+            ids[lo:hi], times[at], at, np.where(at < 700, 0, 1), outputs[at], outputs[at]
         )
 
     def truths(lo: int, hi: int) -> Labelled:
@@ -165,10 +180,10 @@ def _run(step: int, restart_at: int | None = None) -> list[Closed]:
         if until > told:
             buckets.labels(truths(told, until))
         told = until
-        closed += buckets.advance(int(times[hi - 1]))
+        closed += buckets.advance(int(times[hi - 1]), (hi, told))
         if restart_at is not None and lo <= restart_at < hi:
             waiting, unused = buckets.oldest()
-            buckets = Buckets(SHAPE, buckets.closed)
+            buckets = Buckets(SHAPE, buckets.closing)
             buckets.predictions(rows(hi if waiting is None else waiting, hi))
             if (start := told if unused is None else unused) < told:
                 buckets.labels(truths(start, told))

@@ -143,7 +143,7 @@ def an_envelope(
             pipeline="flights", generation=1, sequence=sequence, watermark_us=watermark_us
         ),
         rows=count,
-        width=len(FEATURES),
+        width=vectors.shape[1],
     )
     if count:
         columns = [

@@ -174,12 +174,13 @@ def test_no_call_fails_while_models_are_swapped(house: House) -> None:
             if answering.release.version == 1 and answer.outputs.tobytes() != expected[1]:
                 failures.append(answering.release.version)
 
-    askers = [threading.Thread(target=ask) for _ in range(4)]
+    askers = [threading.Thread(target=ask, daemon=True) for _ in range(4)]
     for asker in askers:
         asker.start()
     for version in range(2, 12):
         house.release(version, FIRST if version % 2 else SECOND)
         eventually(functools.partial(answers_with, house, version), within_s=5)
+    stop.set()
     for asker in askers:
         asker.join()
 

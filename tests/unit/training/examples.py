@@ -28,7 +28,9 @@ Vectors = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
 
-def made(rows: int, *, seed: int = 0, slope: float = 2.0, missing: float = 0.1) -> tuple[Vectors, Floats]:
+def made(
+    rows: int, *, seed: int = 0, slope: float = 2.0, missing: float = 0.1
+) -> tuple[Vectors, Floats]:
     """Vectors whose first column says something of the target; some values are missing."""
     chance = np.random.default_rng(seed)
     vectors = chance.standard_normal((rows, WIDTH)).astype(np.float32)
@@ -41,15 +43,35 @@ def made(rows: int, *, seed: int = 0, slope: float = 2.0, missing: float = 0.1) 
 def envelope(vectors: Vectors, target: Floats, numbers: npt.NDArray[np.int64]) -> Examples:
     """One message; row `i` of the log has the time START_US + i steps and the id `e<i>`."""
     times = START_US + numbers * STEP_US
-    columns = [pa.array([f"e{number}" for number in numbers]), times, times + DAY_US, target, times // 1000]
+    columns = [
+        pa.array([f"e{number}" for number in numbers]),
+        times,
+        times + DAY_US,
+        target,
+        times // 1000,
+    ]
     batch = pa.RecordBatch.from_arrays(
-        [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
-    return Examples(envelope=Envelope(sequence=int(numbers[-1])), rows=len(numbers), columns=encode(batch),
-                    width=vectors.shape[1], vectors=vectors.astype("<f4").tobytes())
+        [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)],
+        schema=SCHEMA,
+    )
+    return Examples(
+        envelope=Envelope(sequence=int(numbers[-1])),
+        rows=len(numbers),
+        columns=encode(batch),
+        width=vectors.shape[1],
+        vectors=vectors.astype("<f4").tobytes(),
+    )
 
 
-def emits(vectors: Vectors, target: Floats, pipeline: str, *, partitions: int = 2, size: int = 7,
-          first: int = 0) -> list[Emit]:
+def emits(
+    vectors: Vectors,
+    target: Floats,
+    pipeline: str,
+    *,
+    partitions: int = 2,
+    size: int = 7,
+    first: int = 0,
+) -> list[Emit]:
     """Envelopes of `size` rows, in turn to each partition, with a heartbeat after each."""
     topic = topics.EXAMPLES.topic(pipeline, 1)
     messages: list[Emit] = []
@@ -57,13 +79,24 @@ def emits(vectors: Vectors, target: Floats, pipeline: str, *, partitions: int = 
         rows = slice(start, start + size)
         numbers = np.arange(start, min(start + size, len(target))) + first
         partition = turn % partitions
-        messages.append(emit(topic, envelope(vectors[rows], target[rows], numbers), partition=partition))
-        messages.append(emit(topic, Examples(envelope=Envelope(sequence=int(numbers[-1]))), partition=partition))
+        messages.append(
+            emit(topic, envelope(vectors[rows], target[rows], numbers), partition=partition)
+        )
+        messages.append(
+            emit(topic, Examples(envelope=Envelope(sequence=int(numbers[-1]))), partition=partition)
+        )
     return messages
 
 
-def a_log(rows: int, *, pipeline: str = "sea", partitions: int = 2, seed: int = 0, slope: float = 2.0,
-          broker: Broker | None = None) -> Broker:
+def a_log(
+    rows: int,
+    *,
+    pipeline: str = "sea",
+    partitions: int = 2,
+    seed: int = 0,
+    slope: float = 2.0,
+    broker: Broker | None = None,
+) -> Broker:
     """A broker whose `examples` hold `rows` rows."""
     broker = broker or MemoryBroker()
     broker.create([TopicSpec(topics.EXAMPLES.topic(pipeline, 1).name, partitions)])

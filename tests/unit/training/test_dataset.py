@@ -69,10 +69,13 @@ def test_an_empty_window_is_no_rows() -> None:
     assert dataset.window(rows, []).rows == 0
 
 
-@pytest.mark.parametrize("wrong", [
-    Examples(rows=2, width=2, vectors=b"\0" * 12, columns=b""),
-    Examples(rows=1, width=1, vectors=b"\0" * 4, columns=b"no batch"),
-])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Examples(rows=2, width=2, vectors=b"\0" * 12, columns=b""),
+        Examples(rows=1, width=1, vectors=b"\0" * 4, columns=b"no batch"),
+    ],
+)
 def test_an_envelope_that_is_none_is_malformed(wrong: Examples) -> None:
     broker = MemoryBroker()
     topic = topics.EXAMPLES.topic("sea", 1)

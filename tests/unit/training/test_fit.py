@@ -1,4 +1,6 @@
-"""A run from offsets to one `model.trained`, over a broker in memory and a shelf that is a dictionary."""
+"""A run from offsets to one `model.trained`, over a broker in memory and a shelf that is a
+dictionary.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +12,38 @@ import onnx
 import pytest
 
 from driftloop import dataset
+from driftloop.contracts import topics
 from driftloop.contracts.model_pb2 import ModelTrained
-from driftloop.kit.broker import Broker
+from driftloop.kit.broker import Broker, TopicSpec
 from driftloop.kit.clock import FakeClock
+from driftloop.kit.memory import MemoryBroker
 from services.training.domain import Limits
 from services.training.fit import Workshop
 from services.training.plan import LearnerPlan, Plan
-from tests.unit.training.examples import DAY_US, NAMES, START_US, STEP_US, a_log, whole
+from tests.unit.training.examples import (
+    DAY_US,
+    NAMES,
+    START_US,
+    STEP_US,
+    a_log,
+    emits,
+    made,
+    whole,
+)
 
 TREES = LearnerPlan("all", "lightgbm", {"num_iterations": 5, "min_data_in_leaf": 20}, 1)
 LINE = LearnerPlan("line", "river", {}, 1)
 
 
 def plan(broker: Broker, *learners: LearnerPlan, change_us: int | None = None) -> Plan:
-    return Plan("run-1", "sea", 1, 3, whole(broker), learners, NAMES, 2, Limits(500, 0.1), change_us)
+    return Plan(
+        "run-1", "sea", 1, 3, whole(broker), learners, NAMES, 2, Limits(500, 0.1), change_us
+    )
 
 
-def worked(broker: Broker, asked: Plan) -> tuple[ModelTrained, dict[str, bytes], list[dict[str, Any]]]:
+def worked(
+    broker: Broker, asked: Plan
+) -> tuple[ModelTrained, dict[str, bytes], list[dict[str, Any]]]:
     shelf: dict[str, bytes] = {}
     told: list[dict[str, Any]] = []
 
@@ -80,7 +97,7 @@ def test_a_newest_window_ends_with_the_others_and_starts_later() -> None:
 def test_the_same_rows_and_recipe_are_fitted_once_and_are_the_same_bytes_in_another_run() -> None:
     broker = a_log(2_000)
     twin = replace(TREES, name="newest", window_us=365 * DAY_US)
-    trained, shelf, told = worked(broker, plan(broker, TREES, twin))
+    trained, shelf, _ = worked(broker, plan(broker, TREES, twin))
     assert [one.name for one in trained.candidates] == ["all", "newest"]
     assert len({one.digest for one in trained.candidates}) == len(shelf) == 1
     _, other, _ = worked(broker, replace(plan(broker, TREES), run_id="run-2"))
@@ -105,14 +122,30 @@ def test_one_that_fails_says_why_and_the_others_go_on() -> None:
     assert not trained.candidates[0].digest
 
 
-@pytest.mark.parametrize(("rows", "learners", "text"), [
-    (2_000, (replace(LINE, kind="oracle"),), "no 'oracle'"),
-    (20, (TREES,), "too few to hold any out"),
-    (0, (TREES,), "too few"),
-])
-def test_a_run_without_any_model_has_failed(rows: int, learners: tuple[LearnerPlan, ...], text: str) -> None:
+@pytest.mark.parametrize(
+    ("rows", "learners", "text"),
+    [
+        (2_000, (replace(LINE, kind="oracle"),), "no 'oracle'"),
+        (20, (TREES,), "too few to hold any out"),
+        (0, (TREES,), "too few"),
+    ],
+)
+def test_a_run_without_any_model_has_failed(
+    rows: int, learners: tuple[LearnerPlan, ...], text: str
+) -> None:
     broker = a_log(rows)
     trained, shelf, _ = worked(broker, plan(broker, *learners))
     assert trained.outcome == "failed"
     assert text in trained.reason
     assert not shelf
+
+
+@pytest.mark.parametrize(("target", "text"), [(0.0, "1 classes"), (0.5, "are no 2 classes")])
+def test_targets_that_are_no_classes_are_not_learnt(target: float, text: str) -> None:
+    broker = MemoryBroker()
+    broker.create([TopicSpec(topics.EXAMPLES.topic("sea", 1).name, 2)])
+    vectors, truth = made(2_000)
+    truth[truth == 1.0] = target
+    broker.append(emits(vectors, truth, "sea"))
+    trained, _, _ = worked(broker, plan(broker, TREES))
+    assert text in trained.reason

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from services.training.domain import Limits, cut, newest
 
+Ints = npt.NDArray[np.int64]
+Parts = npt.NDArray[np.int32]
 
-@pytest.mark.parametrize(("window", "since_change", "rows"), [
-    (100_000, None, 5_000),  # the limit
-    (20_000, None, 2_000),  # a tenth of the window
-    (100_000, 3_000, 1_500),  # half of what came since the change
-    (20_000, 100_000, 2_000),
-    (5, None, 0),
-    (100_000, 0, 0),
-])
+
+@pytest.mark.parametrize(
+    ("window", "since_change", "rows"),
+    [
+        (100_000, None, 5_000),  # the limit
+        (20_000, None, 2_000),  # a tenth of the window
+        (100_000, 3_000, 1_500),  # half of what came since the change
+        (20_000, 100_000, 2_000),
+        (5, None, 0),
+        (100_000, 0, 0),
+    ],
+)
 def test_the_least_of_three_limits_holds(window: int, since_change: int | None, rows: int) -> None:
     assert Limits(5_000, 0.1).rows(window, since_change) == rows
 
 
-def a_log(count: int, partitions: int) -> tuple[np.ndarray, ...]:
+def a_log(count: int, partitions: int) -> tuple[Parts, Ints, Ints, Ints]:
     """Envelopes of 10 rows, in turn to each partition."""
     number = np.arange(count)
-    return ((number % partitions).astype(np.int32), number // partitions * 2, np.full(count, 10), number * 10)
+    return (
+        (number % partitions).astype(np.int32),
+        number // partitions * 2,
+        np.full(count, 10),
+        number * 10,
+    )
 
 
 def test_the_newest_whole_envelopes_are_cut_off_in_each_partition() -> None:

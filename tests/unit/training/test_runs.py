@@ -9,21 +9,30 @@ from services.training.domain import Known, Runs, Wish
 KNOWN = {"sea": Known(1, 900_000)}
 
 
-def wish(name: str = "r1", pipeline: str = "sea", generation: int = 0, trigger: str = "drift",
-         suppressed: str = "", wrong: str = "") -> Wish:
+def wish(
+    name: str = "r1",
+    pipeline: str = "sea",
+    generation: int = 0,
+    trigger: str = "drift",
+    suppressed: str = "",
+    wrong: str = "",
+) -> Wish:
     return Wish(name, pipeline, generation, trigger, suppressed, wrong)
 
 
-@pytest.mark.parametrize(("asked", "outcome", "reason"), [
-    (wish(), "accepted", ""),
-    (wish(generation=1), "accepted", ""),
-    (wish(suppressed="cooldown"), "suppressed", "cooldown"),
-    (wish(pipeline="lake"), "refused", "not declared"),
-    (wish(trigger="whim"), "refused", "wanted one of"),
-    (wish(generation=2), "refused", "generation"),
-    (wish(wrong="malformed: x"), "refused", "malformed"),
-    (wish(wrong="malformed: x", suppressed="cooldown"), "refused", "malformed"),
-])
+@pytest.mark.parametrize(
+    ("asked", "outcome", "reason"),
+    [
+        (wish(), "accepted", ""),
+        (wish(generation=1), "accepted", ""),
+        (wish(suppressed="cooldown"), "suppressed", "cooldown"),
+        (wish(pipeline="lake"), "refused", "not declared"),
+        (wish(trigger="whim"), "refused", "wanted one of"),
+        (wish(generation=2), "refused", "generation"),
+        (wish(wrong="malformed: x"), "refused", "malformed"),
+        (wish(wrong="malformed: x", suppressed="cooldown"), "refused", "malformed"),
+    ],
+)
 def test_a_request_is_answered_by_what_it_asks(asked: Wish, outcome: str, reason: str) -> None:
     answer = Runs(KNOWN.get).resolve(asked, 1_000)
     assert answer is not None

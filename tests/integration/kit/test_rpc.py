@@ -1,0 +1,131 @@
+"""gRPC on loopback: errors as status, health, limits, a port in use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from driftloop.contracts import registry_pb2, registry_pb2_grpc
+from driftloop.contracts.model_pb2 import ModelVersion
+from driftloop.kit import rpc
+from driftloop.kit.errors import Malformed, Refused, Unavailable
+from driftloop.kit.health import WHOLE, Health
+
+NOT_FOUND = Refused("no flights@9: there are 1 to 7", status="NOT_FOUND")
+
+
+class Servicer(registry_pb2_grpc.RegistryServicer):
+    """Raises what it was given."""
+
+    error: Exception = Refused("no")
+
+    @rpc.answers
+    def Model(self, request: Any, context: grpc.ServicerContext) -> ModelVersion:
+        if request.version:
+            return ModelVersion(pipeline=request.pipeline, version=request.version)
+        raise self.error
+
+    @rpc.answers
+    def Rollback(self, request: Any, context: grpc.ServicerContext) -> Any:
+        context.abort(grpc.StatusCode.DATA_LOSS, "own words")
+
+    @rpc.answers
+    def Download(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        yield registry_pb2.ArtifactChunk(data=bytes(2**20))
+        raise self.error
+
+
+@pytest.fixture
+def servicer() -> Servicer:
+    return Servicer()
+
+
+@pytest.fixture
+def health() -> Health:
+    return Health()
+
+
+@pytest.fixture
+def server(servicer: Servicer, health: Health) -> Iterator[rpc.Server]:
+    def add(to: grpc.Server) -> None:
+        registry_pb2_grpc.add_RegistryServicer_to_server(servicer, to)
+
+    server = rpc.serve([add, health.add], "127.0.0.1", 0)
+    yield server
+    server.stop(0)
+
+
+@pytest.fixture
+def channel(server: rpc.Server) -> Iterator[grpc.Channel]:
+    with rpc.channel(f"127.0.0.1:{server.port}") as channel:
+        yield channel
+
+
+def test_an_answer_comes_through(channel: grpc.Channel) -> None:
+    stub = registry_pb2_grpc.RegistryStub(channel)
+    assert stub.Model(registry_pb2.ModelRequest(pipeline="flights", version=7)).version == 7
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "text"),
+    [
+        (Refused("no such thing"), grpc.StatusCode.INVALID_ARGUMENT, "no such thing"),
+        (NOT_FOUND, grpc.StatusCode.NOT_FOUND, "no flights@9: there are 1 to 7"),
+        (Malformed("not a window"), grpc.StatusCode.INVALID_ARGUMENT, "not a window"),
+        (Unavailable("no broker"), grpc.StatusCode.UNAVAILABLE, "no broker"),
+        (KeyError("x"), grpc.StatusCode.INTERNAL, "KeyError: 'x'"),
+    ],
+)
+def test_an_error_has_the_status_that_says_what_to_do(
+    servicer: Servicer,
+    channel: grpc.Channel,
+    error: Exception,
+    status: grpc.StatusCode,
+    text: str,
+) -> None:
+    servicer.error = error
+    stub = registry_pb2_grpc.RegistryStub(channel)
+    with pytest.raises(grpc.RpcError) as failed:
+        stub.Model(registry_pb2.ModelRequest())
+    assert (failed.value.code(), failed.value.details()) == (status, text)
+    with pytest.raises(grpc.RpcError) as broken:
+        list(stub.Download(registry_pb2.ArtifactRequest()))
+    assert (broken.value.code(), broken.value.details()) == (status, text)
+
+
+def test_a_servicer_may_use_its_own_words(channel: grpc.Channel) -> None:
+    with pytest.raises(grpc.RpcError) as failed:
+        registry_pb2_grpc.RegistryStub(channel).Rollback(registry_pb2.RollbackRequest())
+    assert failed.value.code() == grpc.StatusCode.DATA_LOSS
+
+
+def test_health_says_what_runs(health: Health, channel: grpc.Channel) -> None:
+    stub = health_pb2_grpc.HealthStub(channel)
+
+    def status(service: str) -> int:
+        return int(stub.Check(health_pb2.HealthCheckRequest(service=service)).status)
+
+    answer = health_pb2.HealthCheckResponse
+    assert status(WHOLE) == answer.NOT_SERVING
+    health.set(WHOLE, serving=True)
+    health.set_all({"windows-flights": True, "join-flights": False})
+    assert status(WHOLE) == status("windows-flights") == answer.SERVING
+    assert status("join-flights") == answer.NOT_SERVING
+    health.end()
+    assert status(WHOLE) == answer.NOT_SERVING
+
+
+def test_a_port_in_use_is_refused_by_its_number(server: rpc.Server) -> None:
+    with pytest.raises(Refused, match=f"127.0.0.1:{server.port} .*GRPC_PORT"):
+        rpc.serve([], "127.0.0.1", server.port)
+
+
+def test_missing_tls_files_are_refused_by_name(tmp_path: Any) -> None:
+    from driftloop.kit.config import Tls
+
+    with pytest.raises(Refused, match=r"cert\.pem"):
+        rpc.serve([], "127.0.0.1", 0, Tls(tmp_path / "cert.pem", tmp_path / "cert.pem"))
