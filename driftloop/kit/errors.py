@@ -1,10 +1,10 @@
 """What can go wrong, named by what is to be done about it.
 
-    DriftloopError
-    ├── Malformed      the sender's fault: ingestion dead-letters the record, any other loop stops its pipeline
-    ├── Unavailable    the world's fault: the transaction is aborted and the batch comes again, with back-off
-    ├── Fenced         another owner has taken over: give everything up and rejoin
-    └── Refused        the asker's fault: one line that says what, where and what to do (CLI, gRPC, settings)
+    DriftloopError ├── Malformed      the sender's fault: ingestion dead-letters the record, any
+    other loop stops its pipeline ├── Unavailable    the world's fault: the transaction is aborted
+    and the batch comes again, with back-off ├── Fenced         another owner has taken over: give
+    everything up and rejoin └── Refused        the asker's fault: one line that says what, where
+    and what to do (CLI, gRPC, settings)
 
 Anything else that is raised, assertions above all, is our own bug and ends the process.
 """

@@ -1,4 +1,6 @@
-"""What a pipeline file means: its model, its mistakes, expressions, window arithmetic. Pure: no I/O, importable by all."""
+"""What a pipeline file means: its model, its mistakes, expressions, window arithmetic. Pure: no
+I/O, importable by all.
+"""
 
 from driftloop.spec.mistakes import Mistake, Mistakes
 from driftloop.spec.model import (
@@ -18,7 +20,24 @@ from driftloop.spec.parse import json_schema, parse
 from driftloop.spec.scalars import Duration, arrow_of, duration_text, duration_us, kind_of
 
 __all__ = [
-    "HEAD_COLUMNS", "ROLE_BITS", "Duration", "ExprFeature", "Feature", "FieldFeature", "Learner", "Mistake", "Mistakes",
-    "Pipeline", "Rule", "Source", "Target", "WindowFeature", "arrow_of", "duration_text", "duration_us", "json_schema",
-    "kind_of", "parse",
+    "HEAD_COLUMNS",
+    "ROLE_BITS",
+    "Duration",
+    "ExprFeature",
+    "Feature",
+    "FieldFeature",
+    "Learner",
+    "Mistake",
+    "Mistakes",
+    "Pipeline",
+    "Rule",
+    "Source",
+    "Target",
+    "WindowFeature",
+    "arrow_of",
+    "duration_text",
+    "duration_us",
+    "json_schema",
+    "kind_of",
+    "parse",
 ]

@@ -1,9 +1,11 @@
-"""Expressions of a pipeline file: parsed by `ast` against a whitelist, evaluated over columns; never executed as code.
+"""Expressions of a pipeline file: parsed by `ast` against a whitelist, evaluated over columns;
+never executed as code.
 
-A column is a numpy array, one value a row: numbers as float64 or int64 (NaN: missing), truth values as bool, strings as
-object arrays (None: missing). A comparison with something missing is false, `!=` included. A number that is not finite
-(0/0, log1p(-2), exp(1000)) is missing. Functions: hour(t), minute_of_day(t), weekday(t) (Monday is 0; t in microseconds
-of UTC), log1p, exp, abs, min, max, clip(x, low, high), is_missing(x), coalesce(x, y).
+A column is a numpy array, one value a row: numbers as float64 or int64 (NaN: missing), truth values
+as bool, strings as object arrays (None: missing). A comparison with something missing is false,
+`!=` included. A number that is not finite (0/0, log1p(-2), exp(1000)) is missing. Functions:
+hour(t), minute_of_day(t), weekday(t) (Monday is 0; t in microseconds of UTC), log1p, exp, abs, min,
+max, clip(x, low, high), is_missing(x), coalesce(x, y).
 """
 
 from __future__ import annotations
@@ -23,11 +25,16 @@ Step = Callable[[Columns], Array]
 
 CHARACTERS_MAX = 1_000  # an expression is one line of a file
 HOUR_US, DAY_US, MINUTE_US = 3_600_000_000, 86_400_000_000, 60_000_000
-KINDS: Mapping[str, Kind] = {"string": "string", "bool": "truth"}  # of field types; all others are numbers
+KINDS: Mapping[str, Kind] = {
+    "string": "string",
+    "bool": "truth",
+}  # of field types; all others are numbers
 
 
 class WrongExpression(ValueError):
-    """The text is no expression of ours; the message says which part, and what would do. `name` if it is unknown."""
+    """The text is no expression of ours; the message says which part, and what would do. `name` if
+    it is unknown.
+    """
 
     def __init__(self, message: str, name: str = "") -> None:
         super().__init__(message)
@@ -36,7 +43,9 @@ class WrongExpression(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A compiled expression. `names` are those it reads; `needed` those that must be there for it to mean anything."""
+    """A compiled expression. `names` are those it reads; `needed` those that must be there for it
+    to mean anything.
+    """
 
     text: str
     kind: Kind
@@ -45,7 +54,7 @@ class Expression:
     _step: Step
 
     def evaluate(self, columns: Columns) -> Array:
-        """One value a row: float64 for numbers (NaN: missing), bool for truths, object for strings."""
+        """One value a row: float64 numbers (NaN: missing), bool truths, strings as objects."""
         rows = len(next(iter(columns.values()))) if columns else 0
         with np.errstate(all="ignore"):
             result = self._step(columns)
@@ -65,8 +74,10 @@ class Expression:
         return present
 
 
-def compile(text: str, names: Mapping[str, str]) -> Expression:  # noqa: A001 - the word of the trade
-    """The expression of `text` over `names` (name -> field type). Raises WrongExpression, which says what is wrong."""
+def compile(text: str, names: Mapping[str, str]) -> Expression:  # noqa: A001  # the trade's word
+    """The expression of `text` over `names` (name -> field type). Raises WrongExpression, which
+    says what is wrong.
+    """
     if len(text) > CHARACTERS_MAX:
         raise WrongExpression(f"{len(text)} characters, more than {CHARACTERS_MAX}")
     compiler = _Compiler(names)
@@ -81,7 +92,7 @@ def compile(text: str, names: Mapping[str, str]) -> Expression:  # noqa: A001 - 
 
 
 def names_of(text: str) -> frozenset[str]:
-    """The names that `text` reads, whatever they are. Raises WrongExpression if it does not parse."""
+    """The names that `text` reads. Raises WrongExpression if it does not parse."""
     try:
         tree = ast.parse(text.strip()[:CHARACTERS_MAX], mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -106,7 +117,9 @@ def _truth(column: Array) -> NDArray[np.bool_]:
     return np.equal(column, 1)
 
 
-_FUNCTIONS: Mapping[str, tuple[int, int, Callable[..., Array]]] = {  # name -> arguments at least, at most, what it does
+_FUNCTIONS: Mapping[
+    str, tuple[int, int, Callable[..., Array]]
+] = {  # name -> arguments at least, at most, what it does
     "hour": (1, 1, lambda t: np.floor_divide(t, HOUR_US) % 24),
     "minute_of_day": (1, 1, lambda t: np.floor_divide(t, MINUTE_US) % 1440),
     "weekday": (1, 1, lambda t: (np.floor_divide(t, DAY_US) + 3) % 7),  # 1970-01-01 was a Thursday
@@ -119,11 +132,18 @@ _FUNCTIONS: Mapping[str, tuple[int, int, Callable[..., Array]]] = {  # name -> a
 }
 FUNCTIONS = frozenset(_FUNCTIONS) | {"is_missing", "coalesce"}
 _ARITHMETIC: Mapping[type[ast.operator], Callable[[Array, Array], Array]] = {
-    ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.Div: np.true_divide,
-    ast.FloorDiv: np.floor_divide, ast.Mod: np.remainder,
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.true_divide,
+    ast.FloorDiv: np.floor_divide,
+    ast.Mod: np.remainder,
 }
 _ORDER: Mapping[type[ast.cmpop], Callable[[Array, Array], Array]] = {
-    ast.Lt: np.less, ast.LtE: np.less_equal, ast.Gt: np.greater, ast.GtE: np.greater_equal,
+    ast.Lt: np.less,
+    ast.LtE: np.less_equal,
+    ast.Gt: np.greater,
+    ast.GtE: np.greater_equal,
 }
 
 
@@ -154,8 +174,10 @@ class _Compiler:
                 return self._choice(node)
             case ast.Call():
                 return self._call(node)
-        raise WrongExpression(f"{ast.unparse(node)!r} is not allowed: only arithmetic, comparisons, and/or/not, "
-                              f"if-else and {', '.join(sorted(FUNCTIONS))}")
+        raise WrongExpression(
+            f"{ast.unparse(node)!r} is not allowed: only arithmetic, comparisons, and/or/not, "
+            f"if-else and {', '.join(sorted(FUNCTIONS))}"
+        )
 
     def _constant(self, value: object) -> tuple[Kind, Step]:
         if isinstance(value, bool):
@@ -194,7 +216,9 @@ class _Compiler:
             return "truth", lambda columns: np.logical_not(truth(columns))
         number = self._typed(node.operand, "number")
         if isinstance(node.op, ast.USub):
-            return "number", lambda columns: np.negative(cast("NDArray[np.float64]", number(columns)))
+            return "number", lambda columns: np.negative(
+                cast("NDArray[np.float64]", number(columns))
+            )
         if isinstance(node.op, ast.UAdd):
             return "number", number
         raise WrongExpression(f"{ast.unparse(node)!r} is not allowed")
@@ -215,17 +239,22 @@ class _Compiler:
             for step in steps[1:]:
                 result = operator(result, step(columns))
             return result
+
         return "truth", run
 
     def _compare(self, node: ast.Compare) -> tuple[Kind, Step]:
         sides = [node.left, *node.comparators]
-        steps = [self._pair(a, operator, b) for a, operator, b in zip(sides, node.ops, sides[1:], strict=False)]
+        steps = [
+            self._pair(a, operator, b)
+            for a, operator, b in zip(sides, node.ops, sides[1:], strict=False)
+        ]
 
         def run(columns: Columns) -> Array:
             result = steps[0](columns)
             for step in steps[1:]:
                 result = np.logical_and(result, step(columns))
             return result
+
         return "truth", run
 
     def _pair(self, a: ast.expr, operator: ast.cmpop, b: ast.expr) -> Step:
@@ -239,14 +268,20 @@ class _Compiler:
             return lambda columns: _differ(left(columns), right(columns))
         order = _ORDER.get(type(operator))
         if order is None or kind != "number":
-            raise WrongExpression(f"{ast.unparse(a)!r} is a {kind}: it can be compared by == and != (strings also by in)")
+            raise WrongExpression(
+                f"{ast.unparse(a)!r} is a {kind}: compare it by == and != (strings also by in)"
+            )
         return lambda columns: order(left(columns), right(columns))
 
     def _member(self, a: ast.expr, operator: ast.cmpop, b: ast.expr) -> Step:
         kind, left = self.visit(a)
         if not isinstance(b, ast.List | ast.Tuple | ast.Set) or not b.elts:
-            raise WrongExpression(f"{ast.unparse(b)!r} is no list of constants, as in x in ['a', 'b']")
-        sides = [self._typed(element, kind) for element in b.elts if isinstance(element, ast.Constant)]
+            raise WrongExpression(
+                f"{ast.unparse(b)!r} is no list of constants, as in x in ['a', 'b']"
+            )
+        sides = [
+            self._typed(element, kind) for element in b.elts if isinstance(element, ast.Constant)
+        ]
         if len(sides) != len(b.elts):
             raise WrongExpression(f"{ast.unparse(b)!r} holds more than constants")
 
@@ -256,6 +291,7 @@ class _Compiler:
             if isinstance(operator, ast.In):
                 return inside
             return np.logical_not(inside) & ~_missing(column)
+
         return run
 
     def _choice(self, node: ast.IfExp) -> tuple[Kind, Step]:
@@ -267,7 +303,9 @@ class _Compiler:
     def _call(self, node: ast.Call) -> tuple[Kind, Step]:
         name = node.func.id if isinstance(node.func, ast.Name) else ast.unparse(node.func)
         if name not in FUNCTIONS or node.keywords:
-            raise WrongExpression(f"{ast.unparse(node)!r}: the functions are {', '.join(sorted(FUNCTIONS))}")
+            raise WrongExpression(
+                f"{ast.unparse(node)!r}: the functions are {', '.join(sorted(FUNCTIONS))}"
+            )
         if name in ("is_missing", "coalesce"):
             return self._about_missing(name, node.args)
         least, most, function = _FUNCTIONS[name]
@@ -278,7 +316,9 @@ class _Compiler:
 
     def _about_missing(self, name: str, arguments: Sequence[ast.expr]) -> tuple[Kind, Step]:
         if len(arguments) != (1 if name == "is_missing" else 2):
-            raise WrongExpression(f"{name} takes {1 if name == 'is_missing' else 2} values, not {len(arguments)}")
+            raise WrongExpression(
+                f"{name} takes {1 if name == 'is_missing' else 2} values, not {len(arguments)}"
+            )
         self._lenient += 1
         kind, step = self.visit(arguments[0])
         self._lenient -= 1
@@ -289,6 +329,7 @@ class _Compiler:
         def run(columns: Columns) -> Array:
             column = step(columns)
             return np.where(_missing(column), other(columns), column)
+
         return kind, run
 
 

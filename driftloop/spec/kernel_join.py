@@ -1,8 +1,9 @@
-"""Rows and the truths that come for them, matched by id, one after the other; compiled once and cached.
+"""Rows and the truths that come for them, matched by id, one after the other.
 
-What comes of a label is a function of the two logs alone, not of how their records were interleaved: it counts if it
-is within the row's horizon and neither log had passed that time when it stood there; the first one wins. So the logs
-may be read again in any interleaving, and leave the same.
+What comes of a label is a function of the two logs alone, not of how their records were
+interleaved: it counts if it is within the row's horizon and neither log had passed that time when
+it stood there; the first one wins. So the logs may be read again in any interleaving, and leave the
+same.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import Any
 import numba
 import numpy as np
 
-# Columns of `cells`, one row a remembered row or a label that waits for its row. FLOOR is the watermark of its own log
-# when it stood there; NEXT links labels of one id that wait, in order, or free cells; -1 ends.
+# Columns of `cells`, one row a remembered row or a label that waits for its row. FLOOR is the
+# watermark of its own log when it stood there; NEXT links labels of one id that wait, in order, or
+# free cells; -1 ends.
 (
     KEY,
     KIND,
@@ -33,8 +35,8 @@ FREE, ROW, LABELLED, LABEL = range(4)
 # What came of an arrival. The first two are written out; all are counted.
 EXAMPLE, CORRECTION, DUPLICATE, LATE, ORPHAN, UNLABELLED, ROW_TWICE = range(7)
 OUTCOMES = 7
-# Columns of `found`: outcome, place in the batch, cell of the row, bits of the label's value and of the one before, the
-# label's time and source append time, the row's time and partition.
+# Columns of `found`: outcome, place in the batch, cell of the row, bits of the label's value and of
+# the one before, the label's time and source append time, the row's time and partition.
 F_OUTCOME, F_PLACE, F_CELL, F_VALUE, F_OLD, F_LABEL_TIME, F_SOURCE_MS, F_TIME, F_PART = range(9)
 # `meta`: head of the free cells, how many are taken, how many labels wait.
 FREE_HEAD, TAKEN, WAITING = range(3)
@@ -52,9 +54,11 @@ def take_rows(
     found: Any,
     counts: Any,
 ) -> Any:
-    """Remember rows; labels that waited for them count now. `batch` [rows, 5]: key, partition, time, offset, floor.
+    """Remember rows; labels that waited for them count now. `batch` [rows, 5]: key, partition,
+    time, offset, floor.
 
-    `cell_of` gets each row's cell (-1: its id is here already). Gives back how many lines of `found` were written.
+    `cell_of` gets each row's cell (-1: its id is here already). Gives back how many lines of
+    `found` were written.
     """
     written = 0
     for i in range(batch.shape[0]):
@@ -89,8 +93,9 @@ def take_rows(
 def take_labels(
     cells: Any, table: Any, meta: Any, horizon: Any, batch: Any, found: Any, counts: Any
 ) -> Any:
-    """Labels for rows that are here count; others wait. `batch` [labels, 7]: key, partition, time, offset, floor, bits
-    of the value, source append time. Gives back how many lines of `found` were written."""
+    """Labels for rows that are here count; others wait. `batch` [labels, 7]: key, partition, time,
+    offset, floor, bits of the value, source append time. Gives back how many lines of `found` were
+    written."""
     written = 0
     label = np.zeros(COLUMNS, np.int64)
     for i in range(batch.shape[0]):
@@ -124,7 +129,8 @@ def expire(
 ) -> Any:
     """Forget what both logs have passed. `passed` [partitions]: the smaller watermark of each.
 
-    `least` [partitions, 4] gets the lowest offset of remembered rows with its floor, then that of labels.
+    `least` [partitions, 4] gets the lowest offset of remembered rows with its floor, then that of
+    labels.
     """
     least[:, 0] = NONE
     least[:, 2] = NONE

@@ -1,7 +1,8 @@
-"""YAML with line numbers: plain values, and for each path the line on which it stands. Nothing in the file is executed.
+"""YAML with line numbers: plain values, and for each path the line on which it stands. Nothing in
+the file is executed.
 
-Only what `yaml.SafeLoader` makes of scalars is taken: strings, numbers, truth values, nothing. Anchors are resolved;
-aliases that would multiply are bounded by the number of values.
+Only what `yaml.SafeLoader` makes of scalars is taken: strings, numbers, truth values, nothing.
+Anchors are resolved; aliases that would multiply are bounded by the number of values.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ DEPTH_MAX = 30  # the deepest path of a pipeline file is 6
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """`data` as plain Python values; `lines[path]` counts from 1, a mapping's entry by its key's line."""
+    """`data` as plain Python values; `lines[path]` counts from 1, a mapping's entry by its key's
+    line.
+    """
 
     data: object
     lines: Mapping[Path, int]
@@ -34,15 +37,26 @@ class Document:
 
 
 def read(text: str, name: str) -> Document:
-    """The document of `text`. Raises Mistakes for bad YAML, doubled keys and values that YAML can't say plainly."""
+    """The document of `text`. Raises Mistakes for bad YAML, doubled keys and values that YAML can't
+    say plainly.
+    """
     if len(text) > CHARACTERS_MAX:
-        raise Mistakes(name, [Mistake(1, "file", f"{len(text)} characters", f"at most {CHARACTERS_MAX}")])
+        raise Mistakes(
+            name, [Mistake(1, "file", f"{len(text)} characters", f"at most {CHARACTERS_MAX}")]
+        )
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError) as error:
         raise Mistakes(name, [_not_yaml(error)]) from error
     if node is None:
-        raise Mistakes(name, [Mistake(1, "file", "nothing", "a pipeline: name, sources, features, target, learners")])
+        raise Mistakes(
+            name,
+            [
+                Mistake(
+                    1, "file", "nothing", "a pipeline: name, sources, features, target, learners"
+                )
+            ],
+        )
     reader = _Reader()
     data = reader.value(node, ())
     if reader.mistakes:
@@ -61,7 +75,9 @@ def dotted(path: Path) -> str:
 def _not_yaml(error: Exception) -> Mistake:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error) or type(error).__name__
-    return Mistake(mark.line + 1 if mark else 1, "file", f"no YAML ({problem})", "YAML 1.1 in UTF-8")
+    return Mistake(
+        mark.line + 1 if mark else 1, "file", f"no YAML ({problem})", "YAML 1.1 in UTF-8"
+    )
 
 
 class _Reader:
@@ -76,7 +92,12 @@ class _Reader:
         self.lines.setdefault(path, line)
         self._left -= 1
         if self._left < 0 or len(path) > DEPTH_MAX:
-            self._wrong(line, path, "too many values or too deep", f"{VALUES_MAX} values, {DEPTH_MAX} levels")
+            self._wrong(
+                line,
+                path,
+                "too many values or too deep",
+                f"{VALUES_MAX} values, {DEPTH_MAX} levels",
+            )
             return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
@@ -90,7 +111,11 @@ class _Reader:
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else ""
             line = key_node.start_mark.line + 1
             if not key or key in found or key == "<<":
-                what = f"the key {key!r} twice" if key in found else f"a key that is no plain word ({key!r})"
+                what = (
+                    f"the key {key!r} twice"
+                    if key in found
+                    else f"a key that is no plain word ({key!r})"
+                )
                 self._wrong(line, (*path, key), what, "each key once, a plain word")
                 continue
             self.lines[(*path, key)] = line
@@ -102,11 +127,18 @@ class _Reader:
         try:
             value = self._scalars.construct_object(node, deep=True)
         except (yaml.YAMLError, ValueError) as error:
-            self._wrong(line, path, f"{node.value!r} ({error})", "a string, a number, true, false or null")
+            self._wrong(
+                line, path, f"{node.value!r} ({error})", "a string, a number, true, false or null"
+            )
             return None
         if isinstance(value, str) and "${" in value:
-            self._wrong(line, path, repr(value), "no ${…}: this file holds no connection settings; "
-                        "they are KAFKA_… in each service's environment")
+            self._wrong(
+                line,
+                path,
+                repr(value),
+                "no ${…}: this file holds no connection settings; "
+                "they are KAFKA_… in each service's environment",
+            )
         return value if isinstance(value, str | int | float | bool | None) else str(node.value)
 
     def _wrong(self, line: int, path: Path, found: str, wanted: str) -> None:

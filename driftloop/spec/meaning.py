@@ -1,48 +1,40 @@
-"""What the parts of a pipeline file mean together: names that must exist, types that must fit, truths that must follow.
+"""What the parts of a pipeline file mean together: names that must exist, types that must fit,
+truths that must follow.
 
-Each check looks at its part alone and notes what is wrong; a part that could not be read is None and is passed over.
+Each check looks at its part alone and notes what is wrong; a part that could not be read is None
+and is passed over.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from driftloop.spec import expression
 from driftloop.spec.lines import Document, Path, dotted
 from driftloop.spec.mistakes import Mistake, one_of
-from driftloop.spec.model import Feature, Learner, Source, Target, WindowFeature
+from driftloop.spec.model import Feature, Source, Target, WindowFeature
+from driftloop.spec.parts import Parts
 from driftloop.spec.scalars import kind_of
 
-# The names of the topics that we make for a pipeline (topics/pipeline, topics/generation); a test compares them.
+# The names of the topics that we make for a pipeline (topics/pipeline, topics/generation); a test
+# compares them.
 PIPELINE_SUFFIXES = ("scores", "dead", "statistics", "quality")
 TIME = {"time": "time"}  # the event time, in any expression
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
-_WORDS = expression.FUNCTIONS | {"and", "or", "not", "if", "else", "in", "True", "False", "None", "is", "lambda"}
-
-
-@dataclass(slots=True)
-class Parts:
-    """What of a file could be read; None or short where it could not. `lost` names what is in it but is broken."""
-
-    name: str | None
-    sources: tuple[Source, ...]
-    entities: Mapping[str, tuple[str, ...]]
-    features: tuple[Feature, ...]
-    target: Target | None
-    learners: tuple[Learner, ...]
-    positions: Mapping[str, list[int]] = field(default_factory=dict)  # list's name -> place in the file of each item
-    lost: frozenset[str] = frozenset()
-
-    def by_topic(self) -> dict[str, Source]:
-        return {source.topic: source for source in self.sources}
-
-    def predict(self) -> Source | None:
-        return next((source for source in self.sources if "predict" in source.roles), None)
-
-    def path(self, part: str, index: int) -> Path:
-        return (part, self.positions[part][index] if part in self.positions else index)
+_WORDS = expression.FUNCTIONS | {
+    "and",
+    "or",
+    "not",
+    "if",
+    "else",
+    "in",
+    "True",
+    "False",
+    "None",
+    "is",
+    "lambda",
+}
 
 
 class Checker:
@@ -76,8 +68,11 @@ class Checker:
     def _unique(self, part: str, names: list[str]) -> None:
         for index, name in enumerate(names):
             if name in names[:index]:
-                self._wrong((*self._parts.path(part, index), "topic" if part == "sources" else "name"),
-                            f"{name!r} a second time", "each name once")
+                self._wrong(
+                    (*self._parts.path(part, index), "topic" if part == "sources" else "name"),
+                    f"{name!r} a second time",
+                    "each name once",
+                )
 
     def _name(self) -> None:
         if self._parts.name is not None and self._parts.name.split("-")[0] == "driftloop":
@@ -88,11 +83,21 @@ class Checker:
     def _roles(self) -> None:
         topics = [source.topic for source in self._parts.sources]
         self._unique("sources", topics)
-        predicting = [index for index, source in enumerate(self._parts.sources) if "predict" in source.roles]
+        predicting = [
+            index for index, source in enumerate(self._parts.sources) if "predict" in source.roles
+        ]
         for index in predicting[1:]:
-            self._wrong((*self._parts.path("sources", index), "role"), "a second source with the role predict", "one")
+            self._wrong(
+                (*self._parts.path("sources", index), "role"),
+                "a second source with the role predict",
+                "one",
+            )
         if not predicting and not self._parts.lost:
-            self._wrong(("sources",), "no source with the role predict", "one: its rows are those that are scored")
+            self._wrong(
+                ("sources",),
+                "no source with the role predict",
+                "one: its rows are those that are scored",
+            )
 
     def _source(self, source: Source, path: Path) -> None:
         self._topic(source, path)
@@ -101,17 +106,25 @@ class Checker:
             self._fields_named((*path, key), names, source)
         if source.time not in source.fields:
             self._unknown((*path, "time"), "field", source.time, source.fields)
-        elif kind_of(source.fields[source.time]) != "time" or source.fields[source.time].endswith("?"):
-            self._wrong((*path, "time"), f"{source.time!r} of type {source.fields[source.time]}",
-                        "a field of type time, time[s], time[ms] or time[us] that is always there")
+        elif kind_of(source.fields[source.time]) != "time" or source.fields[source.time].endswith(
+            "?"
+        ):
+            self._wrong(
+                (*path, "time"),
+                f"{source.time!r} of type {source.fields[source.time]}",
+                "a field of type time, time[s], time[ms] or time[us] that is always there",
+            )
         self._joins(source, path)
         for index, rule in enumerate(source.rules):
-            self._expression(rule.that, {**source.fields, **TIME}, (*path, "rules", index, "that"), "truth")
+            self._expression(
+                rule.that, {**source.fields, **TIME}, (*path, "rules", index, "that"), "truth"
+            )
 
     def _topic(self, source: Source, path: Path) -> None:
         name = self._parts.name or ""
         ours = source.topic.startswith("driftloop.") or re.fullmatch(
-            rf"{re.escape(name)}\.(g\d+\..*|{'|'.join(PIPELINE_SUFFIXES)})", source.topic)
+            rf"{re.escape(name)}\.(g\d+\..*|{'|'.join(PIPELINE_SUFFIXES)})", source.topic
+        )
         if ours:
             self._wrong((*path, "topic"), repr(source.topic), "a topic that is not one of our own")
 
@@ -119,22 +132,40 @@ class Checker:
         for name, kind in source.fields.items():
             at = (*path, "schema", name)
             if not _FIELD.fullmatch(name) or name in _WORDS:
-                self._wrong(at, repr(name), "a word of letters, digits and _ that begins with a letter, up to 60, "
-                            "and is no function or operator")
+                self._wrong(
+                    at,
+                    repr(name),
+                    "a word of letters, digits and _ that begins with a letter, up to 60, "
+                    "and is no function or operator",
+                )
             elif name == "time" and source.time != "time":
-                self._wrong(at, "a field named time that is not the source's time", "another name: time is the event time")
-            for other in self._parts.sources[:self._parts.sources.index(source)]:
+                self._wrong(
+                    at,
+                    "a field named time that is not the source's time",
+                    "another name: time is the event time",
+                )
+            for other in self._parts.sources[: self._parts.sources.index(source)]:
                 if name in other.fields and kind_of(other.fields[name]) != kind_of(kind):
-                    self._wrong(at, f"{name} of type {kind}", f"{other.fields[name]}, as in {other.topic}: one name, one type")
+                    self._wrong(
+                        at,
+                        f"{name} of type {kind}",
+                        f"{other.fields[name]}, as in {other.topic}: one name, one type",
+                    )
 
     def _fields_named(self, path: Path, names: tuple[str, ...], source: Source) -> None:
         for index, name in enumerate(names):
             if name not in source.fields:
                 self._unknown((*path, index), "field", name, source.fields)
             elif kind_of(source.fields[name]) == "float":
-                self._wrong((*path, index), f"{name!r} of type float", "a string, int, bool or time: floats do not spell an id")
+                self._wrong(
+                    (*path, index),
+                    f"{name!r} of type float",
+                    "a string, int, bool or time: floats do not spell an id",
+                )
             elif path[-1] == "id" and source.fields[name].endswith("?"):
-                self._wrong((*path, index), f"{name!r} that may be missing", "a field that is always there")
+                self._wrong(
+                    (*path, index), f"{name!r} that may be missing", "a field that is always there"
+                )
 
     def _joins(self, source: Source, path: Path) -> None:
         predict = self._parts.predict()
@@ -142,12 +173,24 @@ class Checker:
             return
         if source is predict:
             if source.joins:
-                self._wrong((*path, "joins"), "joins on the source that is predicted", "none: other rows join these")
+                self._wrong(
+                    (*path, "joins"),
+                    "joins on the source that is predicted",
+                    "none: other rows join these",
+                )
             return
         if "label" in source.roles and not source.joins:
-            self._wrong(path, "a label source without joins", "joins: the fields that spell the id of the labelled row")
+            self._wrong(
+                path,
+                "a label source without joins",
+                "joins: the fields that spell the id of the labelled row",
+            )
         if source.joins and not predict.id:
-            self._wrong((*path, "joins"), f"joins, but {predict.topic} has no id", f"an id of fields in {predict.topic}")
+            self._wrong(
+                (*path, "joins"),
+                f"joins, but {predict.topic} has no id",
+                f"an id of fields in {predict.topic}",
+            )
         elif source.joins:
             self._joins_fit(source, predict, path)
 
@@ -155,9 +198,12 @@ class Checker:
         kinds = [kind_of(source.fields.get(name, "?")) for name in source.joins]
         wanted = [kind_of(predict.fields.get(name, "?")) for name in predict.id]
         if kinds != wanted and "" not in kinds + wanted:
-            self._wrong((*path, "joins"), f"[{', '.join(source.joins)}] ({', '.join(kinds)})",
-                        f"as many fields and of the same types as the id of {predict.topic}: "
-                        f"[{', '.join(predict.id)}] ({', '.join(wanted)})")
+            self._wrong(
+                (*path, "joins"),
+                f"[{', '.join(source.joins)}] ({', '.join(kinds)})",
+                f"as many fields and of the same types as the id of {predict.topic}: "
+                f"[{', '.join(predict.id)}] ({', '.join(wanted)})",
+            )
 
     # Entities and features
 
@@ -179,9 +225,15 @@ class Checker:
         for index, feature in enumerate(self._parts.features):
             path = self._parts.path("features", index)
             if not _FIELD.fullmatch(feature.name) or feature.name in _WORDS:
-                self._wrong((*path, "name"), repr(feature.name), "a word of letters, digits and _, no function or operator")
+                self._wrong(
+                    (*path, "name"),
+                    repr(feature.name),
+                    "a word of letters, digits and _, no function or operator",
+                )
             if feature.name in fields and getattr(feature, "field", "") != feature.name:
-                self._wrong((*path, "name"), f"{feature.name!r}, which is a field", "a name of its own")
+                self._wrong(
+                    (*path, "name"), f"{feature.name!r}, which is a field", "a name of its own"
+                )
             if isinstance(feature, WindowFeature):
                 self._window(feature, path)
             elif predict is not None and hasattr(feature, "field"):
@@ -197,8 +249,11 @@ class Checker:
         if name not in predict.fields:
             self._unknown((*path, "field"), "field", name, predict.fields)
         elif (kind_of(predict.fields[name]) == "string") != (encode == "ordinal"):
-            self._wrong((*path, "encode"), f"{encode} for {name!r} of type {predict.fields[name]}",
-                        "encode: ordinal for strings, none for all else")
+            self._wrong(
+                (*path, "encode"),
+                f"{encode} for {name!r} of type {predict.fields[name]}",
+                "encode: ordinal for strings, none for all else",
+            )
 
     def _window(self, feature: WindowFeature, path: Path) -> None:
         known = self._parts.by_topic()
@@ -220,8 +275,16 @@ class Checker:
 
     def _keys_of(self, feature: WindowFeature, path: Path) -> None:
         latest = feature.agg in ("last", "age")
-        needed = {"max_age" if latest else "window", *{
-            "sum": ["value"], "mean": ["value"], "last": ["value"], "share": ["where"], "open": ["closes"]}.get(feature.agg, [])}
+        needed = {
+            "max_age" if latest else "window",
+            *{
+                "sum": ["value"],
+                "mean": ["value"],
+                "last": ["value"],
+                "share": ["where"],
+                "open": ["closes"],
+            }.get(feature.agg, []),
+        }
         allowed = needed | {"where"} | ({"shrink"} if feature.agg in ("mean", "share") else set())
         allowed -= {"where"} if feature.agg == "open" else set()
         for key in ("window", "max_age", "value", "where", "shrink", "closes"):
@@ -229,25 +292,41 @@ class Checker:
             if key in needed and not given:
                 self._wrong(path, f"agg: {feature.agg} without {key}", f"{key}")
             elif given and key not in allowed:
-                self._wrong((*path, key), f"{key} with agg: {feature.agg}", f"only {', '.join(sorted(allowed))}")
+                self._wrong(
+                    (*path, key),
+                    f"{key} with agg: {feature.agg}",
+                    f"only {', '.join(sorted(allowed))}",
+                )
 
     def _entity_there(self, feature: WindowFeature, path: Path) -> None:
         known, predict = self._parts.by_topic(), self._parts.predict()
+        needed = {name for each in self._parts.entities[feature.by] for name in _names(each)}
         for source in (known.get(feature.from_), predict):
-            for component in self._parts.entities[feature.by] if source is not None else ():
-                lacking = sorted(name for name in _names(component) if name not in {*source.fields, "time"})  # type: ignore[union-attr]
-                if lacking and not self._parts.lost & set(lacking):
-                    self._wrong((*path, "by"), f"entity {feature.by!r} needs {', '.join(lacking)}, which "
-                                f"{source.topic} lacks", "an entity whose fields both sources have")  # type: ignore[union-attr]
+            lacking = needed - {*source.fields, "time"} if source is not None else set()
+            if source is not None and lacking and not self._parts.lost & lacking:
+                self._wrong(
+                    (*path, "by"),
+                    f"entity {feature.by!r} needs {', '.join(sorted(lacking))}, which "
+                    f"{source.topic} lacks",
+                    "an entity whose fields both sources have",
+                )
 
     def _closes(self, feature: WindowFeature, closing: str, path: Path) -> None:
         known, predict = self._parts.by_topic(), self._parts.predict()
         if closing not in known:
             self._unknown((*path, "closes", "source"), "source", closing, known)
         elif not known[closing].joins and not self._parts.lost:
-            self._wrong((*path, "closes", "source"), f"{closing!r}, which joins nothing", "a source with joins")
+            self._wrong(
+                (*path, "closes", "source"),
+                f"{closing!r}, which joins nothing",
+                "a source with joins",
+            )
         if predict is not None and feature.from_ in known and feature.from_ != predict.topic:
-            self._wrong((*path, "from"), repr(feature.from_), f"{predict.topic}: its rows are those that others join")
+            self._wrong(
+                (*path, "from"),
+                repr(feature.from_),
+                f"{predict.topic}: its rows are those that others join",
+            )
 
     # Target
 
@@ -258,27 +337,46 @@ class Checker:
             return
         source = known[target.from_]
         if "label" not in source.roles:
-            self._wrong(("target", "from"), f"{target.from_!r} without the role label", "a source with role: [label]")
+            self._wrong(
+                ("target", "from"),
+                f"{target.from_!r} without the role label",
+                "a source with role: [label]",
+            )
         asked = "positive" if target.kind == "binary" else "value"
         other = "value" if target.kind == "binary" else "positive"
         text: str | None = getattr(target, asked)
         if text is None:
-            self._wrong(("target",), f"kind: {target.kind} without {asked}", f"{asked}: an expression over {target.from_}")
+            self._wrong(
+                ("target",),
+                f"kind: {target.kind} without {asked}",
+                f"{asked}: an expression over {target.from_}",
+            )
         else:
             kind = {"binary": "truth", "regression": "number"}.get(target.kind)
             self._expression(text, {**source.fields, **TIME}, ("target", asked), kind)
         if getattr(target, other) is not None:
             self._wrong(("target", other), f"{other} with kind: {target.kind}", f"{asked} alone")
-        if (target.kind == "multiclass") != (len(target.classes) > 2) and (target.kind != "binary" or len(target.classes) != 2):
-            self._wrong(("target",), f"{len(target.classes)} classes with kind: {target.kind}",
-                        "classes: three or more for multiclass; none, or the two names, for binary")
+        if (target.kind == "multiclass") != (len(target.classes) > 2) and (
+            target.kind != "binary" or len(target.classes) != 2
+        ):
+            self._wrong(
+                ("target",),
+                f"{len(target.classes)} classes with kind: {target.kind}",
+                "classes: three or more for multiclass; none, or the two names, for binary",
+            )
 
-    def _expression(self, text: str, types: Mapping[str, str], path: Path, kind: str | None) -> None:
+    def _expression(
+        self, text: str, types: Mapping[str, str], path: Path, kind: str | None
+    ) -> None:
         try:
             compiled = expression.compile(text, types)
         except expression.WrongExpression as error:
             if error.name not in self._parts.lost or not error.name:
-                wanted = one_of(types, error.name) if error.name else "an expression (arithmetic, comparisons, functions)"
+                wanted = (
+                    one_of(types, error.name)
+                    if error.name
+                    else "an expression (arithmetic, comparisons, functions)"
+                )
                 self._wrong(path, f"{text!r}: {error}", wanted)
             return
         if kind is not None and compiled.kind != kind:

@@ -1,7 +1,8 @@
 """The pipeline file as frozen values: what stands in it, with the defaults of what does not.
 
-Durations are int microseconds. Words of the file that Python keeps for itself have other names here: `from` is `from_`,
-`schema` is `fields`, `role` is `roles`. What the parts mean together is checked in `meaning`, and `parse` does both.
+Durations are int microseconds. Words of the file that Python keeps for itself have other names
+here: `from` is `from_`, `schema` is `fields`, `role` is `roles`. What the parts mean together is
+checked in `meaning`, and `parse` does both.
 """
 
 from __future__ import annotations
@@ -33,8 +34,15 @@ Text = Annotated[str, Field(max_length=1_000)]
 
 # The columns of `records` that come before the fields; `_` keeps them apart from any field.
 HEAD_COLUMNS: Mapping[str, str] = {
-    "_source": "int16", "_roles": "uint8", "_id": "string", "_joins": "string", "_time": "int64",
-    "_source_ms": "int64", "_sequence": "uint64", "_late": "bool"}
+    "_source": "int16",
+    "_roles": "uint8",
+    "_id": "string",
+    "_joins": "string",
+    "_time": "int64",
+    "_source_ms": "int64",
+    "_sequence": "uint64",
+    "_late": "bool",
+}
 
 
 class Strict(BaseModel):
@@ -44,7 +52,8 @@ class Strict(BaseModel):
 
 
 class Rule(Strict):
-    """`that` is an expression over the row; where it is false the row is a dead letter, `rule:<name>`.
+    """`that` is an expression over the row; where it is false the row is a dead letter,
+    `rule:<name>`.
 
     A row that lacks a field which `that` needs is not judged by it.
     """
@@ -75,7 +84,9 @@ class Source(Strict):
 
 
 class FieldFeature(Strict):
-    """The row's own field: a number (NaN where missing), or with `encode: ordinal` a string's code (-1 where missing)."""
+    """The row's own field: a number (NaN where missing), or with `encode: ordinal` a string's code
+    (-1 where missing).
+    """
 
     name: Name
     field: str
@@ -105,7 +116,9 @@ class Closes(Strict):
 
 
 class WindowFeature(Strict):
-    """Something about earlier rows of `from_` with the same entity: [t − window, t), never the row itself."""
+    """Something about earlier rows of `from_` with the same entity: [t − window, t), never the row
+    itself.
+    """
 
     name: Name
     from_: str = Field(alias="from")
@@ -127,14 +140,18 @@ def _feature_kind(value: Any) -> str | None:
 
 
 Feature = Annotated[
-    Annotated[FieldFeature, Tag("<field>")] | Annotated[ExprFeature, Tag("<expr>")] | Annotated[WindowFeature, Tag("<window>")],
-    Discriminator(_feature_kind)]
+    Annotated[FieldFeature, Tag("<field>")]
+    | Annotated[ExprFeature, Tag("<expr>")]
+    | Annotated[WindowFeature, Tag("<window>")],
+    Discriminator(_feature_kind),
+]
 
 
 class Target(Strict):
     """What is to be foretold: of a row of `from_`, joined to the row that it is the truth of.
 
-    binary: `positive` is the condition for 1. regression: `value`. multiclass: `value` is one of `classes`.
+    binary: `positive` is the condition for 1. regression: `value`. multiclass: `value` is one of
+    `classes`.
     """
 
     name: Name
@@ -206,7 +223,9 @@ class Monitor(Strict):
 
     bucket: Duration = duration_us("6h")
     slack: Duration = duration_us("8h")
-    detectors: Annotated[tuple[DetectorSpec, ...], Field(min_length=1, max_length=8, strict=False)] = (DetectorSpec(),)
+    detectors: Annotated[
+        tuple[DetectorSpec, ...], Field(min_length=1, max_length=8, strict=False)
+    ] = (DetectorSpec(),)
     psi: Psi = Field(default_factory=Psi)
 
 
@@ -215,7 +234,9 @@ class Retrain(Strict):
 
     first: Duration = duration_us("28d")
     rows_min: Annotated[int, Field(ge=100)] = 2_000
-    on: Annotated[tuple[Literal["drift", "schedule", "volume", "manual"], ...], Field(strict=False)] = ("drift", "manual")
+    on: Annotated[
+        tuple[Literal["drift", "schedule", "volume", "manual"], ...], Field(strict=False)
+    ] = ("drift", "manual")
     every: Duration | None = None
     volume: Annotated[int, Field(ge=100)] | None = None
     cooldown: Duration = duration_us("1d")
@@ -231,8 +252,9 @@ class Pipeline(Strict):
     description: Text = ""
     partitions: Annotated[int, Field(ge=1, le=64)] = 1
     sources: Annotated[tuple[Source, ...], Field(min_length=1, max_length=64, strict=False)]
-    entities: dict[str, Annotated[tuple[str, ...], OneOrMore, Field(min_length=1, max_length=8, strict=False)]] = Field(
-        default_factory=dict)
+    entities: dict[
+        str, Annotated[tuple[str, ...], OneOrMore, Field(min_length=1, max_length=8, strict=False)]
+    ] = Field(default_factory=dict)
     features: Annotated[tuple[Feature, ...], Field(min_length=1, max_length=2_000, strict=False)]
     target: Target
     learners: Annotated[tuple[Learner, ...], Field(min_length=1, max_length=32, strict=False)]
@@ -258,7 +280,9 @@ class Pipeline(Strict):
         return [feature.name for feature in self.features if not feature.hidden]
 
     def field_types(self) -> dict[str, str]:
-        """Every distinct field of all sources, in order of appearance; `?` where any source may lack it."""
+        """Every distinct field of all sources, in order of appearance; `?` where any source may
+        lack it.
+        """
         types: dict[str, str] = {}
         for source in self.sources:
             for name, kind in source.fields.items():
@@ -267,23 +291,34 @@ class Pipeline(Strict):
         return types
 
     def record_columns(self) -> dict[str, str]:
-        """The Arrow types of `records` envelopes, in order. A field named `time` is the event time, `_time`."""
-        fields = {name: arrow_of(kind) for name, kind in self.field_types().items() if name != "time"}
+        """The Arrow types of `records` envelopes, in order. A field named `time` is the event time,
+        `_time`.
+        """
+        fields = {
+            name: arrow_of(kind) for name, kind in self.field_types().items() if name != "time"
+        }
         return {**HEAD_COLUMNS, **fields}
 
     def digest(self) -> str:
-        """sha256 of the whole declaration, hex; how the file is spelt and commented does not count."""
+        """sha256 of the whole declaration, hex; spelling and comments do not count."""
         return _sha256(self.model_dump(mode="json", by_alias=True))
 
     def generation_digest(self) -> str:
-        """sha256 of what a generation fixes: sources, entities, features, target (its threshold apart), partitions."""
+        """sha256 of what a generation fixes: sources, entities, features, target (its threshold
+        apart), partitions.
+        """
         whole = self.model_dump(mode="json", by_alias=True)
-        parts = {key: whole[key] for key in ("sources", "entities", "features", "target", "partitions")}
-        parts["target"] = {key: value for key, value in parts["target"].items() if key != "threshold"}
+        parts = {
+            key: whole[key] for key in ("sources", "entities", "features", "target", "partitions")
+        }
+        parts["target"] = {
+            key: value for key, value in parts["target"].items() if key != "threshold"
+        }
         return _sha256(parts)
 
 
 def _sha256(value: object) -> str:
-    # Keys stay in the model's order; within `schema` the file's order counts, since fields are columns.
+    # Keys stay in the model's order; within `schema` the file's order counts, since fields are
+    # columns.
     text = json.dumps(value, sort_keys=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,7 +1,8 @@
-"""From the text of a pipeline file to a Pipeline, or to all of its mistakes at once. Nothing in the file is executed.
+"""From the text of a pipeline file to a Pipeline, or to all of its mistakes at once. Nothing in the
+file is executed.
 
-A part that is broken is noted and taken out, so that the rest is still looked at; what merely refers to such a part is
-not called a mistake too.
+A part that is broken is noted and taken out, so that the rest is still looked at; what merely
+refers to such a part is not called a mistake too.
 """
 
 from __future__ import annotations
@@ -12,18 +13,31 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from driftloop.spec.lines import Document, Path, dotted, read
-from driftloop.spec.meaning import Checker, Parts
+from driftloop.spec.meaning import Checker
 from driftloop.spec.mistakes import Mistake, Mistakes, one_of
 from driftloop.spec.model import Pipeline
+from driftloop.spec.parts import Parts
 
 LISTS = ("sources", "features", "learners")
 
 
 def parse(text: str, name: str = "pipeline.yaml") -> Pipeline:
-    """The pipeline that `text` declares. Raises Mistakes with all that is wrong, each with its line."""
+    """The pipeline that `text` declares. Raises Mistakes with all that is wrong, each with its
+    line.
+    """
     document = read(text, name)
     if not isinstance(document.data, dict):
-        raise Mistakes(name, [Mistake(1, "file", f"a {type(document.data).__name__}", "keys: name, sources, features, …")])
+        raise Mistakes(
+            name,
+            [
+                Mistake(
+                    1,
+                    "file",
+                    f"a {type(document.data).__name__}",
+                    "keys: name, sources, features, …",
+                )
+            ],
+        )
     mistakes = _shape(document)
     mistakes += Checker(_parts(document.data), document).check()
     if mistakes:
@@ -46,8 +60,12 @@ def _shape(document: Document) -> list[Mistake]:
 
 
 def _own(errors: ValidationError) -> list[ErrorDetails]:
-    """All but "too short" of a list that merely holds nothing sound: that is no mistake of its own."""
-    return [error for error in errors.errors(include_url=False) if not (error["type"] == "too_short" and error["input"])]
+    """All but "too short" of a list whose items are all unsound: no mistake of its own."""
+    return [
+        error
+        for error in errors.errors(include_url=False)
+        if not (error["type"] == "too_short" and error["input"])
+    ]
 
 
 def _mistake(error: ErrorDetails, document: Document) -> Mistake:
@@ -66,7 +84,9 @@ def _mistake(error: ErrorDetails, document: Document) -> Mistake:
 
 
 def _plain(loc: tuple[int | str, ...], document: Document) -> Path:
-    """The path without the words that pydantic adds for members of a union; a missing key stays at its end."""
+    """The path without the words that pydantic adds for members of a union; a missing key stays at
+    its end.
+    """
     path: Path = ()
     for index, part in enumerate(loc):
         if (*path, part) in document.lines or (index == len(loc) - 1 and part not in _TAGS):
@@ -99,8 +119,14 @@ def _keys_at(loc: tuple[int | str, ...]) -> list[str]:
         if inner:
             models = inner
         elif part in _TAGS:
-            models = [model for model in models if model.__name__.lower().startswith(str(part).strip("<>"))] or models
-    return sorted({field.alias or name for model in models for name, field in model.model_fields.items()})
+            models = [
+                model
+                for model in models
+                if model.__name__.lower().startswith(str(part).strip("<>"))
+            ] or models
+    return sorted(
+        {field.alias or name for model in models for name, field in model.model_fields.items()}
+    )
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
@@ -118,11 +144,22 @@ def _parts(data: dict[str, Any]) -> Parts:
         taken[part] = _read(part, data.get(part), lost)
     for part in LISTS:
         items = data.get(part)
-        read_items = [(index, _read(part, [item], lost)) for index, item in enumerate(items if isinstance(items, list) else [])]
+        read_items = [
+            (index, _read(part, [item], lost))
+            for index, item in enumerate(items if isinstance(items, list) else [])
+        ]
         positions[part] = [index for index, item in read_items if item]
         taken[part] = tuple(item[0] for _, item in read_items if item)
-    return Parts(taken["name"], taken["sources"], taken["entities"] or {}, taken["features"], taken["target"],
-                 taken["learners"], positions, frozenset(lost))
+    return Parts(
+        taken["name"],
+        taken["sources"],
+        taken["entities"] or {},
+        taken["features"],
+        taken["target"],
+        taken["learners"],
+        positions,
+        frozenset(lost),
+    )
 
 
 def _read(part: str, value: Any, lost: set[str]) -> Any:
@@ -148,7 +185,9 @@ def _without(value: Any, errors: list[ErrorDetails], lost: set[str]) -> Any:
         _lose(value, lost)
         return None
     for error in errors:
-        value = _cut(value, [part for part in error["loc"] if part not in _TAGS or part == error["loc"][-1]])
+        value = _cut(
+            value, [part for part in error["loc"] if part not in _TAGS or part == error["loc"][-1]]
+        )
     return value
 
 
@@ -156,9 +195,14 @@ def _cut(value: Any, path: list[int | str]) -> Any:
     if isinstance(value, dict):
         if len(path) == 1:
             return {key: inner for key, inner in value.items() if key != path[0]}
-        return {key: _cut(inner, path[1:]) if key == path[0] else inner for key, inner in value.items()}
+        return {
+            key: _cut(inner, path[1:]) if key == path[0] else inner for key, inner in value.items()
+        }
     if isinstance(value, list) and path and isinstance(path[0], int):
-        return [_cut(inner, path[1:]) if index == path[0] else inner for index, inner in enumerate(value)]
+        return [
+            _cut(inner, path[1:]) if index == path[0] else inner
+            for index, inner in enumerate(value)
+        ]
     return value
 
 

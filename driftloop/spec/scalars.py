@@ -1,4 +1,6 @@
-"""The small values of a pipeline file: durations (int microseconds), field types, names, windows of learners."""
+"""The small values of a pipeline file: durations (int microseconds), field types, names, windows of
+learners.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +10,32 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-UNITS_US = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000,
-            "w": 604_800_000_000}
+UNITS_US = {
+    "us": 1,
+    "ms": 1_000,
+    "s": 1_000_000,
+    "m": 60_000_000,
+    "h": 3_600_000_000,
+    "d": 86_400_000_000,
+    "w": 604_800_000_000,
+}
 DURATION_US_MAX = 3_650 * UNITS_US["d"]  # ten years: more is a slip of the unit
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(us|ms|s|m|h|d|w)")
 FIELD_TYPES = ("string", "float", "int", "bool", "time", "time[s]", "time[ms]", "time[us]")
-ARROW_TYPES = {"string": "string", "float": "float64", "int": "int64", "bool": "bool", "time": "int64"}
+ARROW_TYPES = {
+    "string": "string",
+    "float": "float64",
+    "int": "int64",
+    "bool": "bool",
+    "time": "int64",
+}
 
 
 def wrong(found: object, wanted: str) -> PydanticCustomError:
     """The error of a validator, in the two halves that a Mistake has."""
-    return PydanticCustomError("spec", "{found}, wanted {wanted}", {"found": repr(found), "wanted": wanted})
+    return PydanticCustomError(
+        "spec", "{found}, wanted {wanted}", {"found": repr(found), "wanted": wanted}
+    )
 
 
 def duration_us(value: object) -> int:
@@ -46,20 +63,33 @@ def duration_text(us: int) -> str:
 
 
 _DURATION_SCHEMA = {"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["48h"]}
-Duration = Annotated[int, BeforeValidator(duration_us), PlainSerializer(duration_text, when_used="json"),
-                     WithJsonSchema(_DURATION_SCHEMA)]
-DurationOrZero = Annotated[int, BeforeValidator(duration_or_zero_us), PlainSerializer(duration_text, when_used="json"),
-                           WithJsonSchema({"anyOf": [_DURATION_SCHEMA, {"const": 0}]})]
+Duration = Annotated[
+    int,
+    BeforeValidator(duration_us),
+    PlainSerializer(duration_text, when_used="json"),
+    WithJsonSchema(_DURATION_SCHEMA),
+]
+DurationOrZero = Annotated[
+    int,
+    BeforeValidator(duration_or_zero_us),
+    PlainSerializer(duration_text, when_used="json"),
+    WithJsonSchema({"anyOf": [_DURATION_SCHEMA, {"const": 0}]}),
+]
 
 
 def _field_type(value: object) -> str:
     if not isinstance(value, str) or value.removesuffix("?") not in FIELD_TYPES:
-        raise wrong(value, f"one of {', '.join(FIELD_TYPES)}; with ? where it may be missing or null")
+        raise wrong(
+            value, f"one of {', '.join(FIELD_TYPES)}; with ? where it may be missing or null"
+        )
     return value
 
 
-FieldType = Annotated[str, BeforeValidator(_field_type), WithJsonSchema(
-    {"enum": [name + mark for name in FIELD_TYPES for mark in ("", "?")]})]
+FieldType = Annotated[
+    str,
+    BeforeValidator(_field_type),
+    WithJsonSchema({"enum": [name + mark for name in FIELD_TYPES for mark in ("", "?")]}),
+]
 
 
 def kind_of(field_type: str) -> str:
@@ -78,7 +108,9 @@ def _scalar(value: object) -> object:
     return value
 
 
-Scalar = Annotated[Any, BeforeValidator(_scalar), WithJsonSchema({"type": ["number", "string", "boolean", "null"]})]
+Scalar = Annotated[
+    Any, BeforeValidator(_scalar), WithJsonSchema({"type": ["number", "string", "boolean", "null"]})
+]
 
 
 def _one_or_more(value: Any) -> Any:
@@ -90,10 +122,15 @@ OneOrMore = BeforeValidator(_one_or_more)  # `role: predict` says the same as `r
 
 def _learner_window(value: object) -> str:
     text = value if isinstance(value, str) else ""
-    if text != "all" and not (text.startswith("newest ") and _DURATION.fullmatch(text.removeprefix("newest "))):
+    if text != "all" and not (
+        text.startswith("newest ") and _DURATION.fullmatch(text.removeprefix("newest "))
+    ):
         raise wrong(value, "`all` or `newest <duration>`, as in newest 56d")
     return text
 
 
-LearnerWindow = Annotated[str, BeforeValidator(_learner_window), WithJsonSchema(
-    {"type": "string", "pattern": f"^(all|newest {_DURATION.pattern})$"})]
+LearnerWindow = Annotated[
+    str,
+    BeforeValidator(_learner_window),
+    WithJsonSchema({"type": "string", "pattern": f"^(all|newest {_DURATION.pattern})$"}),
+]

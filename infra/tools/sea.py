@@ -1,9 +1,11 @@
-"""Writes the `sea` stream: river's SEA generator with one sudden drift, as JSON lines of the two topics in event order.
+"""Writes the `sea` stream: river's SEA generator with one sudden drift, as JSON lines of the two
+topics in event order.
 
     python -m infra.tools.sea [FOLDER] [--rows 6000] [--drift 3000] [--seed 7]
 
-FOLDER/sea.events.jsonl holds a row a minute, FOLDER/sea.truth.jsonl its label ten minutes later. A row is positive where
-a + b is above a threshold, 8 before the drift and 15 after it, so the labels of about half of the rows change sides.
+FOLDER/sea.events.jsonl holds a row a minute, FOLDER/sea.truth.jsonl its label ten minutes later. A
+row is positive where a + b is above a threshold, 8 before the drift and 15 after it, so the labels
+of about half of the rows change sides.
 """
 
 from __future__ import annotations
@@ -23,11 +25,15 @@ EVENTS, TRUTH = "sea.events", "sea.truth"
 START = datetime(2024, 1, 1, tzinfo=UTC)
 STEP, DELAY = timedelta(minutes=1), timedelta(minutes=10)
 SENSORS = 4
-THRESHOLD_AFTER = 15.0  # river's own four are 8, 9, 7 and 9.5: too near for a drift that a test can wait for
+THRESHOLD_AFTER = (
+    15.0  # river's own four are 8, 9, 7 and 9.5: too near for a drift that a test can wait for
+)
 
 
 def events(rows: int, drift: int, seed: int = 7) -> Iterator[tuple[str, str]]:
-    """(topic, JSON) of `rows` rows and their labels, in the order of their times; the rule changes at row `drift`."""
+    """(topic, JSON) of `rows` rows and their labels, in the order of their times; the rule changes
+    at row `drift`.
+    """
     choose = random.Random(seed)
     features = islice(SEA(variant=0, noise=0.0, seed=seed), rows)
     told: list[tuple[datetime, int, str]] = []  # labels that are due later
@@ -49,7 +55,10 @@ def events(rows: int, drift: int, seed: int = 7) -> Iterator[tuple[str, str]]:
 def write(folder: Path, rows: int, drift: int, seed: int) -> None:
     """The two files. Those of the same names are replaced."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{EVENTS}.jsonl").open("w") as rows_file, (folder / f"{TRUTH}.jsonl").open("w") as truth_file:
+    with (
+        (folder / f"{EVENTS}.jsonl").open("w") as rows_file,
+        (folder / f"{TRUTH}.jsonl").open("w") as truth_file,
+    ):
         for topic, line in events(rows, drift, seed):
             (rows_file if topic == EVENTS else truth_file).write(f"{line}\n")
 

@@ -1,4 +1,5 @@
-"""Wiring of features: two loops for each pipeline that is declared, and one servicer for questions."""
+"""Wiring of features: two loops for each pipeline that is declared, and one servicer for
+questions."""
 
 from __future__ import annotations
 

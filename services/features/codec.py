@@ -1,4 +1,5 @@
-"""Wire to columns and back: `records` and their rows, vectors, examples, corrections, pieces of state."""
+"""Wire to columns and back: `records` and their rows, vectors, examples, corrections, pieces of
+state."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ ROUND_KEY = b"round"
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows of `records` in log order, ready for the windows; and the asked ones' columns of `features` envelopes."""
+    """Rows of `records` in log order, ready for the windows; and the asked ones' columns of
+    `features` envelopes."""
 
     rows: Rows
     event_ids: pa.StringArray
@@ -50,7 +52,8 @@ class RecordsCodec:
         self._sources = len(pipeline.sources)
 
     def table(self, data: bytes, rows: int) -> pa.RecordBatch:
-        """One envelope's rows. Malformed: another number of rows, another schema, a source that is not."""
+        """One envelope's rows. Malformed: another number of rows, another schema, a source that is
+        not."""
         batch = decode(data, self._schema)
         if batch.num_rows != rows:
             raise Malformed(f"an envelope of records says {rows} rows and holds {batch.num_rows}")
@@ -127,7 +130,8 @@ def record_batch(columns: Sequence[pa.Array | Array], schema: pa.Schema) -> pa.R
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Rows of one partition that fit an envelope. `last`: no more of this partition in this transaction."""
+    """Rows of one partition that fit an envelope. `last`: no more of this partition in this
+    transaction."""
 
     partition: int
     columns: bytes
@@ -210,7 +214,8 @@ def chunk_of(message: WindowState) -> Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """Rows or labels of one poll, in order by partition: `batch` as kernel_join wants it, their ids, vectors of rows."""
+    """Rows or labels of one poll, in order by partition: `batch` as kernel_join wants it, their
+    ids, vectors of rows."""
 
     batch: NDArray[np.int64]
     event_ids: pa.StringArray
@@ -218,7 +223,8 @@ class Arrivals:
 
 
 def rows_of(arrived: Sequence[tuple[Features | Labels, int, int, int]], width: int) -> Arrivals:
-    """`arrived`: (message, partition, offset, floor). Malformed: another width than the pipeline's, or number of rows."""
+    """`arrived`: (message, partition, offset, floor). Malformed: another width than the pipeline's,
+    or number of rows."""
     for message, *_ in arrived:
         assert isinstance(message, Features)
         if message.width != width:

@@ -1,6 +1,8 @@
-"""What came of a row, and when to write state down: the join of rows and labels, the rounds of checkpoints, heartbeats.
+"""What came of a row, and when to write state down: the join of rows and labels, the rounds of
+checkpoints, heartbeats.
 
-Plain arrays in and out. The windows themselves are `driftloop.spec.windows`; nothing here knows of Kafka or Arrow.
+Plain arrays in and out. The windows themselves are `driftloop.spec.windows`; nothing here knows of
+Kafka or Arrow.
 """
 
 from __future__ import annotations
@@ -27,24 +29,23 @@ OUTCOME_NAMES = (
     "unlabelled",
     "rows_twice",
 )
-SCANS = 256  # remembered rows are looked through each time the watermark has moved by horizon / SCANS, or on a heartbeat
+# remembered rows are looked through each time the watermark has moved by horizon / SCANS, or on a
+# heartbeat
+SCANS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is to be written of a batch: lines of `kernel_join` (F_... columns), with the vector of each line's row."""
+    """What is to be written of a batch: lines of `kernel_join` (F_... columns), with the vector of
+    each line's row."""
 
     lines: Ints
     vectors: Vectors
 
-    def of(self, outcome: int) -> Found:
-        """The examples alone, or the corrections."""
-        chosen = self.lines[:, kernel.F_OUTCOME] == outcome
-        return Found(self.lines[chosen], self.vectors[chosen])
-
 
 class LabelJoin:
-    """Rows that are remembered until both logs have passed their time + horizon; labels, which may come first."""
+    """Rows that are remembered until both logs have passed their time + horizon; labels, which may
+    come first."""
 
     def __init__(self, partitions: int, width: int, horizon_us: int) -> None:
         self._horizon = horizon_us
@@ -86,8 +87,9 @@ class LabelJoin:
         return self._found(lines[:written])
 
     def expire(self, passed: Ints, *, now: bool) -> None:
-        """Forget what `passed` [partitions], the smaller watermark of the two logs, has passed. Cheap unless it moved
-        by a good part of the horizon, or `now` says that it will not move for long."""
+        """Forget what `passed` [partitions], the smaller watermark of the two logs, has passed.
+        Cheap unless it moved by a good part of the horizon, or `now` says that it will not move for
+        long."""
         moved = passed - self._scanned
         if np.any(moved * SCANS >= self._horizon) or (now and np.any(moved > 0)):
             self._scanned = passed.copy()
@@ -111,7 +113,8 @@ class LabelJoin:
         return Found(lines, self._vectors[lines[:, kernel.F_CELL]])
 
     def _lower(self, batch: Ints, column: int) -> None:
-        """Where rereading must begin, once something is remembered of a partition of which nothing was."""
+        """Where rereading must begin, once something is remembered of a partition of which nothing
+        was."""
         for part in np.flatnonzero(self.least[:, column] == kernel.NONE):
             first = batch[batch[:, 1] == part][:1]
             if len(first):
@@ -122,7 +125,8 @@ class LabelJoin:
             self._grow(1 << (self.remembered + count - 1).bit_length())
 
     def _grow(self, size: int) -> None:
-        """New cells go to the head of the free ones; the table is made anew at twice their number."""
+        """New cells go to the head of the free ones; the table is made anew at twice their
+        number."""
         old = len(self._cells)
         cells = np.zeros((size, kernel.COLUMNS), np.int64)
         cells[:old] = self._cells
@@ -156,8 +160,9 @@ class RoundEnd:
 class Rounds:
     """When state is frozen, and how its pieces are spread over ordinary transactions.
 
-    A round's open rows are kept under one of two keys in turn, so that those of the last complete round outlive a
-    round that is broken off: a round after a restore takes the other parity than the last complete one.
+    A round's open rows are kept under one of two keys in turn, so that those of the last complete
+    round outlive a round that is broken off: a round after a restore takes the other parity than
+    the last complete one.
     """
 
     every_ms: int
@@ -209,7 +214,8 @@ class Rounds:
 
 
 class Told:
-    """What each output partition was last told, and when: a silent one gets a heartbeat if there is news."""
+    """What each output partition was last told, and when: a silent one gets a heartbeat if there is
+    news."""
 
     def __init__(self, partitions: int, every_ms: int) -> None:
         self._every_ms = every_ms

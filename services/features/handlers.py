@@ -1,4 +1,5 @@
-"""The two loops of features: `windows` makes vectors of records, `join` makes examples of vectors and labels."""
+"""The two loops of features: `windows` makes vectors of records, `join` makes examples of vectors
+and labels."""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ class Generation:
 
 @dataclass(slots=True)
 class Held:
-    """The windows of a pipeline whose task is here. Loop and calls take `lock`: nobody sees half a batch."""
+    """The windows of a pipeline whose task is here. Loop and calls take `lock`: nobody sees half a
+    batch."""
 
     generation: Generation
     windows: Windows
@@ -120,7 +122,8 @@ class WindowsTask:
         return {}
 
     def handle(self, records: Sequence[Record], now: Moment) -> Decision:
-        """Vectors of the rows to be scored, heartbeats, and pieces of a checkpoint if one is under way."""
+        """Vectors of the rows to be scored, heartbeats, and pieces of a checkpoint if one is under
+        way."""
         batch, answers, moved = self._apply(records)
         emits = [] if batch is None or answers is None else self._vectors(batch, answers, now)
         emits += self._heartbeats(now, moved)
@@ -150,7 +153,8 @@ class WindowsTask:
         self._shelf.take_away(self._held)
 
     def _load(self, assigned: Assigned) -> int:
-        """State of the newest complete round of our layout. Gives back the offset from which `records` are replayed."""
+        """State of the newest complete round of our layout. Gives back the offset from which
+        `records` are replayed."""
         messages = {
             key: parse(FeatureState, record)
             for key, record in latest(assigned, self._state.name, 0).items()

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -16,10 +17,12 @@ import pyarrow as pa
 from driftloop.kit.envelope import batch_schema
 from driftloop.kit.errors import Refused
 from driftloop.spec.model import Pipeline, Source
-from driftloop.spec.scalars import UNITS_US, kind_of
+from driftloop.spec.scalars import kind_of
 
-TIME_DIGITS = ((11, 1_000_000), (14, 1_000), (20, 1))  # digits up to which a number means s, ms, us
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+UNIT_US = MappingProxyType({"time[ms]": 1_000, "time[us]": 1})
 INT_MAX = 2**63
+SECONDS_MAX = 1e12  # 30,000 years
 
 
 def batch_of(pipeline: Pipeline, topic: str, rows: Sequence[str]) -> pa.RecordBatch:
@@ -82,28 +85,22 @@ def _field(where: str, value: Any, declared: str) -> Any:
 
 
 def _time(where: str, value: Any, declared: str) -> int:
-    """Microseconds of an RFC 3339 text, or of a number in the declared unit (none: by its size)."""
-    if isinstance(value, str):
+    """Microseconds: of an RFC 3339 text with its offset, or of a number in the declared unit."""
+    plain = declared.removesuffix("?")
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if plain == "time" and isinstance(value, str):
         try:
-            time = datetime.fromisoformat(value)
-        except ValueError:
-            time = None
-        if time is not None and time.tzinfo is not None:
-            return _microseconds(time)
-    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return round(value * _unit_us(abs(value), declared))
-    raise Refused(f"{where} is {value!r:.60}, wanted a time with its zone, as 2013-01-01T10:15:00Z")
+            return _microseconds(datetime.fromisoformat(value))
+        except (ValueError, TypeError):  # TypeError: it has no offset
+            wanted = "an RFC 3339 time with its offset, as 2013-01-01T10:15:00Z"
+            raise Refused(f"{where} is {value!r:.60}, wanted {wanted}") from None
+    if plain == "time[s]" and number and abs(value) < SECONDS_MAX:
+        return round(float(value) * 1e6)
+    if plain in UNIT_US and isinstance(value, int) and number and abs(value) < INT_MAX:
+        return int(value) * UNIT_US[plain]
+    raise Refused(f"{where} is {value!r:.60}, wanted a {declared}")
 
 
 def _microseconds(time: datetime) -> int:
-    zone = time.utcoffset()
-    assert zone is not None
-    since = time.replace(tzinfo=None) - datetime(1970, 1, 1) - zone
+    since = time - EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-
-
-def _unit_us(size: float, declared: str) -> int:
-    if "[" in declared:
-        return UNITS_US[declared.removesuffix("?").split("[")[1].rstrip("]")]
-    digits = len(str(int(size)))
-    return next((unit for most, unit in TIME_DIGITS if digits <= most), 1)

@@ -18,7 +18,9 @@ def build(config: Config, kit: Kit) -> App:
 
     def declared(pipeline: Declared) -> None:
         digest = pipeline.pipeline.generation_digest()
-        if running.get(pipeline.name) != digest:  # another learner or policy is nothing to ingestion
+        if (
+            running.get(pipeline.name) != digest
+        ):  # another learner or policy is nothing to ingestion
             running[pipeline.name] = digest
             kit.loops.start(_order(pipeline, config, kit))
 
@@ -39,11 +41,23 @@ def _order(declared: Declared, config: Config, kit: Kit) -> LoopSpec:
         topics=[topics.LEASE.topic(name, generation).name],
         transactional_id=kit.transactional_id("order", f"{name}.g{generation}"),
         attached=[source.topic for source in pipeline.sources],
-        start={source.topic: source.from_ for source in pipeline.sources})
+        start={source.topic: source.from_ for source in pipeline.sources},
+    )
     return LoopSpec(
-        f"order-{name}", name, subscription, lambda: OrderTask(pipeline, generation, _limits(config)),
-        records_max=config.records_max, interval_s=config.interval_ms / 1_000, tick_s=TICK_S)
+        f"order-{name}",
+        name,
+        subscription,
+        lambda: OrderTask(pipeline, generation, _limits(config)),
+        records_max=config.records_max,
+        interval_s=config.interval_ms / 1_000,
+        tick_s=TICK_S,
+    )
 
 
 def _limits(config: Config) -> Limits:
-    return Limits(config.idle_ms, config.stall_ms, int(config.ahead_hours * 3_600_000_000), config.record_bytes_max)
+    return Limits(
+        config.idle_ms,
+        config.stall_ms,
+        int(config.ahead_hours * 3_600_000_000),
+        config.record_bytes_max,
+    )

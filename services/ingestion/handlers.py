@@ -2,8 +2,9 @@
 
     lease (nothing in it) + the sources  ->  records, labels, dead, quality
 
-A batch goes through in a straight line: read → check → merge by event time → order (late? seen?) → envelopes. What waits
-for an older row is not committed, so it comes again after a crash; the rest of the state is read back from `records`.
+A batch goes through in a straight line: read → check → merge by event time → order (late? seen?) →
+envelopes. What waits for an older row is not committed, so it comes again after a crash; the rest
+of the state is read back from `records`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ from driftloop.kit.state import batches, note, noted
 from driftloop.kit.task import NOTHING, Assigned, Decision, Moment
 from driftloop.kit.topic import Emit, emit, emit_raw
 from driftloop.spec import Pipeline
-from services.ingestion.codec.envelopes import ROWS_MAX, EnvelopeCodec, LabelRow, dead_headers, dead_stub
+from services.ingestion.codec.envelopes import (
+    ROWS_MAX,
+    EnvelopeCodec,
+    LabelRow,
+    dead_headers,
+    dead_stub,
+)
 from services.ingestion.codec.source import Bad, SourceReader, fields_in_order
 from services.ingestion.domain.checks import Checks, Label
 from services.ingestion.domain.merge import Merge
@@ -56,13 +63,17 @@ class OrderTask:
         self._dead, self._quality = topics.DEAD.topic(name), topics.QUALITY.topic(name)
         self._lease: Partition = (topics.LEASE.topic(name, generation).name, 0)
         # Ties are broken by the topic's name, so a source's rank is its place among the names.
-        ranks = sorted(range(len(pipeline.sources)), key=lambda index: pipeline.sources[index].topic)
+        ranks = sorted(
+            range(len(pipeline.sources)), key=lambda index: pipeline.sources[index].topic
+        )
         self._topics = [pipeline.sources[index].topic for index in ranks]
         self._rank = {topic: rank for rank, topic in enumerate(self._topics)}
         self._source_ranks = {index: rank for rank, index in enumerate(ranks)}
         places = {field: place for place, field in enumerate(fields_in_order(pipeline))}
         sources = [pipeline.sources[index] for index in ranks]
-        self._readers = [SourceReader(pipeline, source, limits.record_bytes_max) for source in sources]
+        self._readers = [
+            SourceReader(pipeline, source, limits.record_bytes_max) for source in sources
+        ]
         self._checks = [Checks(pipeline, source, places) for source in sources]
         self._label_rank = self._rank[pipeline.target.from_]
         self._label = Label(pipeline, pipeline.source(pipeline.target.from_), places)
@@ -70,10 +81,14 @@ class OrderTask:
         self._order = Order(pipeline, ranks, limits.ahead_us)
         self._merge = Merge({}, {}, stall_ms=limits.stall_ms)
         self._id = f"{name}-g{generation}"
-        self._spoke_ms = dict.fromkeys(range(-1, pipeline.partitions), 0)  # -1: `records`; else partitions of `labels`
+        self._spoke_ms = dict.fromkeys(
+            range(-1, pipeline.partitions), 0
+        )  # -1: `records`; else partitions of `labels`
         self._counts: Counter[str] = Counter()
         self._counted_ms = self._sampled_ms = 0
-        self._samples: deque[tuple[int, int]] = deque([(-1, 0)])  # watermark, an offset of `records` not before it
+        self._samples: deque[tuple[int, int]] = deque(
+            [(-1, 0)]
+        )  # watermark, an offset of `records` not before it
 
     # The five of kit.task.Task
 
@@ -88,7 +103,9 @@ class OrderTask:
             place = self._rank[topic], partition
             first, ends[place] = assigned.bounds(topic, partition)
             latest = self._pipeline.source(topic).from_ == "latest"
-            positions[place] = position.offset if position.offset is not None else ends[place] if latest else first
+            positions[place] = (
+                position.offset if position.offset is not None else ends[place] if latest else first
+            )
         self._merge = Merge(ends, positions, stall_ms=self._limits.stall_ms)
         self._recall(assigned)
         return {}
@@ -97,7 +114,9 @@ class OrderTask:
         by_partition: dict[Place, list[Record]] = {}
         for record in records:
             if record.topic in self._rank:
-                by_partition.setdefault((self._rank[record.topic], record.partition), []).append(record)
+                by_partition.setdefault((self._rank[record.topic], record.partition), []).append(
+                    record
+                )
         before = {place: self._merge.next_offset(place) for place in self._merge.positions}
         for place, part in by_partition.items():
             self._take(place, part, now)
@@ -111,8 +130,16 @@ class OrderTask:
         self._sample(now)
         if not emits and not decision.offsets:
             return NOTHING
-        return Decision(emits, decision.offsets, self._note(), decision.rows_in, decision.rows_out, decision.counts,
-                        decision.latency_ms, self._order.watermark.at_us)
+        return Decision(
+            emits,
+            decision.offsets,
+            self._note(),
+            decision.rows_in,
+            decision.rows_out,
+            decision.counts,
+            decision.latency_ms,
+            self._order.watermark.at_us,
+        )
 
     def committed(self, now: Moment) -> None:
         """Nothing waits for it."""
@@ -142,24 +169,53 @@ class OrderTask:
         ready_ms = min(record.timestamp_ms, now_ms) + self._limits.idle_ms
         try:
             values, time_us, event_id, joins = self._readers[place[0]].read(
-                record.value, f"{record.topic}-{record.partition}-{record.offset}")
+                record.value, f"{record.topic}-{record.partition}-{record.offset}"
+            )
         except Bad as bad:
-            return Row(key_us, *place, record.offset, 0, record.timestamp_ms, ready_ms, "", None, (), bad.rule, str(bad),
-                       record)
-        return Row(time_us if time_us > key_us else key_us, *place, record.offset, time_us, record.timestamp_ms, ready_ms,
-                   event_id, joins, values, "", "", record)
+            return Row(
+                key_us,
+                *place,
+                record.offset,
+                0,
+                record.timestamp_ms,
+                ready_ms,
+                "",
+                None,
+                (),
+                bad.rule,
+                str(bad),
+                record,
+            )
+        return Row(
+            time_us if time_us > key_us else key_us,
+            *place,
+            record.offset,
+            time_us,
+            record.timestamp_ms,
+            ready_ms,
+            event_id,
+            joins,
+            values,
+            "",
+            "",
+            record,
+        )
 
     def _checked(self, rank: int, rows: list[Row]) -> list[Row]:
         """A rule that a row breaks becomes its verdict."""
         sound = [index for index, row in enumerate(rows) if not row.verdict]
-        broken = self._checks[rank].broken([rows[index].values for index in sound], [rows[index].time_us for index in sound])
+        broken = self._checks[rank].broken(
+            [rows[index].values for index in sound], [rows[index].time_us for index in sound]
+        )
         for number, (rule, reason) in broken.items():
             rows[sound[number]] = rows[sound[number]]._replace(verdict=rule, reason=reason)
         return rows
 
     # Decisions out
 
-    def _decide(self, before: Mapping[Place, int], now: Moment, read: Collection[Place], *, rows_in: int) -> Decision:
+    def _decide(
+        self, before: Mapping[Place, int], now: Moment, read: Collection[Place], *, rows_in: int
+    ) -> Decision:
         """What may go goes; offsets up to what has had its effect."""
         rows = self._merge.release(now.ms, self._unread)
         outcome = self._order.take(rows)
@@ -170,11 +226,22 @@ class OrderTask:
             self._spoke_ms = dict.fromkeys(self._spoke_ms, 0)  # the end must flow down at once
             emits += self._heartbeats(now)
         self._counts.update(outcome.counts)
-        offsets = {(self._topics[place[0]], place[1]): after for place, before_offset in before.items()
-                   if (after := self._merge.next_offset(place)) != before_offset or place in read}
+        offsets = {
+            (self._topics[place[0]], place[1]): after
+            for place, before_offset in before.items()
+            if (after := self._merge.next_offset(place)) != before_offset or place in read
+        }
         latencies = [float(now.ms - each.row.source_ms) for each in outcome.accepted[::50]]
-        return Decision(emits, offsets, self._note() if emits else {}, rows_in, len(outcome.accepted), outcome.counts,
-                        latencies, self._order.watermark.at_us)
+        return Decision(
+            emits,
+            offsets,
+            self._note() if emits else {},
+            rows_in,
+            len(outcome.accepted),
+            outcome.counts,
+            latencies,
+            self._order.watermark.at_us,
+        )
 
     def _emits(self, outcome: Outcome, now: Moment) -> list[Emit]:
         emits = [self._dead_letter(row, rule, reason) for row, rule, reason in outcome.dead]
@@ -184,50 +251,91 @@ class OrderTask:
             self._spoke_ms[-1] = now.ms
         labelled = [each for each in outcome.accepted if each.row.rank == self._label_rank]
         for start in range(0, len(labelled), ROWS_MAX):
-            emits += self._label_emits(labelled[start:start + ROWS_MAX], now)
+            emits += self._label_emits(labelled[start : start + ROWS_MAX], now)
         return emits
 
     def _label_emits(self, ordered: Sequence[Ordered], now: Moment) -> list[Emit]:
         rows = [each.row for each in ordered]
-        values = self._label.values([row.values for row in rows], [row.time_us for row in rows]).tolist()
-        labels = [LabelRow(row.joins or row.id, row.time_us, value, row.source_ms)
-                  for row, value in zip(rows, values, strict=True) if value == value]  # NaN: nothing to tell
+        values = self._label.values(
+            [row.values for row in rows], [row.time_us for row in rows]
+        ).tolist()
+        labels = [
+            LabelRow(row.joins or row.id, row.time_us, value, row.source_ms)
+            for row, value in zip(rows, values, strict=True)
+            if value == value
+        ]  # NaN: nothing to tell
         messages = self._codec.labels(labels, self._order.sequence - 1, ordered[-1].watermark_us)
         self._spoke_ms.update(dict.fromkeys(messages, now.ms))
-        return [emit(self._labels, message, partition=partition) for partition, message in messages.items()]
+        return [
+            emit(self._labels, message, partition=partition)
+            for partition, message in messages.items()
+        ]
 
     def _dead_letter(self, row: Row, rule: str, reason: str) -> Emit:
         place = self._topics[row.rank], row.partition, row.offset
         record: Record = row.origin
         value, key = record.value, record.key
-        if len(value or b"") + len(key or b"") > self._dead.declaration.message_bytes_max - DEAD_ROOM_BYTES:
+        if (
+            len(value or b"") + len(key or b"")
+            > self._dead.declaration.message_bytes_max - DEAD_ROOM_BYTES
+        ):
             value, key = dead_stub(place, value or b""), None
         headers = [*record.headers, *dead_headers(rule, reason, place, row.source_ms)]
         return emit_raw(self._dead, value, key=key, partition=0, headers=headers)
 
     def _heartbeats(self, now: Moment) -> list[Emit]:
-        """For every output partition that has been silent: the time, and how far the sources are read."""
+        """For every output partition that has been silent: the time, and how far the sources are
+        read.
+        """
         sequence, watermark_us = self._order.sequence - 1, self._order.watermark.at_us
-        silent = [partition for partition, at_ms in self._spoke_ms.items() if now.ms - at_ms >= HEARTBEAT_MS]
+        silent = [
+            partition
+            for partition, at_ms in self._spoke_ms.items()
+            if now.ms - at_ms >= HEARTBEAT_MS
+        ]
         self._spoke_ms.update(dict.fromkeys(silent, now.ms))
         emits: list[Emit] = []
         for partition in silent:
             if partition < 0:
-                offsets = [(self._topics[place[0]], place[1], self._merge.next_offset(place))
-                           for place in sorted(self._merge.positions)]
-                emits.append(emit(self._records, self._codec.heartbeat(sequence, watermark_us, offsets), partition=0))
+                offsets = [
+                    (self._topics[place[0]], place[1], self._merge.next_offset(place))
+                    for place in sorted(self._merge.positions)
+                ]
+                emits.append(
+                    emit(
+                        self._records,
+                        self._codec.heartbeat(sequence, watermark_us, offsets),
+                        partition=0,
+                    )
+                )
             else:
-                emits.append(emit(self._labels, self._codec.label_heartbeat(sequence, watermark_us), partition=partition))
+                emits.append(
+                    emit(
+                        self._labels,
+                        self._codec.label_heartbeat(sequence, watermark_us),
+                        partition=partition,
+                    )
+                )
         return emits
 
     def _counted(self, now: Moment) -> list[Emit]:
         """The counts of the last second, if there are any."""
-        if now.ms - self._counted_ms < QUALITY_MS or not (counts := {r: n for r, n in sorted(self._counts.items()) if n}):
+        if now.ms - self._counted_ms < QUALITY_MS or not (
+            counts := {r: n for r, n in sorted(self._counts.items()) if n}
+        ):
             return []
         self._counts.clear()
         self._counted_ms = now.ms
-        return [event(self._quality, self._codec.quality(counts, now.ms), id=f"quality-{self._id}-{now.ms}",
-                      source=f"/driftloop/ingestion/{self._id}", time_ms=now.ms, key=self._pipeline.name)]
+        return [
+            event(
+                self._quality,
+                self._codec.quality(counts, now.ms),
+                id=f"quality-{self._id}-{now.ms}",
+                source=f"/driftloop/ingestion/{self._id}",
+                time_ms=now.ms,
+                key=self._pipeline.name,
+            )
+        ]
 
     # State
 
@@ -235,16 +343,21 @@ class OrderTask:
         return self._assigned.unread(self._topics[place[0]], place[1])
 
     def _note(self) -> Mapping[Partition, str]:
-        """From where `records` must be read back: all before was accepted more than the window ago."""
+        """From where `records` must be read back: what is before is out of the window."""
         forgotten_us = self._order.watermark.at_us - self._order.window_us
         while len(self._samples) > 1 and self._samples[1][0] < forgotten_us:
             self._samples.popleft()
         return {self._lease: note(**{"from": self._samples[0][1]})}
 
     def _sample(self, now: Moment) -> None:
-        """Now and then: the end of `records` beside the watermark. What is accepted later stands behind both."""
+        """Now and then: the end of `records` beside the watermark. What is accepted later stands
+        behind both.
+        """
         watermark_us = self._order.watermark.at_us
-        if now.ms - self._sampled_ms < SAMPLE_MS or watermark_us - self._samples[-1][0] <= self._order.window_us // 8:
+        if (
+            now.ms - self._sampled_ms < SAMPLE_MS
+            or watermark_us - self._samples[-1][0] <= self._order.window_us // 8
+        ):
             return
         self._sampled_ms = now.ms
         self._samples.append((watermark_us, self._assigned.bounds(self._records.name, 0)[1]))
@@ -264,7 +377,9 @@ class OrderTask:
             rows = self._codec.recalled(message)
             for source, event_id, time_us, source_ms in zip(*rows, strict=True):
                 self._order.recall(self._source_ranks[source], event_id, time_us, source_ms)
-        self._order.watermark.end(message.envelope.watermark_us)  # of an ended stream, and of what stands before
+        self._order.watermark.end(
+            message.envelope.watermark_us
+        )  # of an ended stream, and of what stands before
         self._order.sequence = max(self._order.sequence, message.envelope.sequence + 1)
 
 

@@ -29,6 +29,7 @@ from infra.tools import sea
 from tests.support.eventually import eventually
 
 PIPELINES = Path(__file__).resolve().parents[2] / "infra" / "pipelines"
+SLICE = 20  # events between two round trips to the broker
 END_US = 10 * 86_400_000_000  # behind the last event: everything has expired and closed by then
 
 
@@ -63,15 +64,17 @@ class World:
         self.registry.Apply(ApplyRequest(yaml=yaml, by="test"), timeout=60, wait_for_ready=True)
 
     def produce(self, stream: str, events: list[tuple[str, str]]) -> None:
-        for topic, line in events:
-            self.producer.produce(topic.replace("sea.", f"{stream}."), line)
-        assert self.producer.flush(30) == 0
+        """At some thousand events a second, as they would come: not as one burst."""
+        for start in range(0, len(events), SLICE):
+            for topic, line in events[start : start + SLICE]:
+                self.producer.produce(topic.replace("sea.", f"{stream}."), line)
+            assert self.producer.flush(30) == 0
         rows = sum(topic == sea.EVENTS for topic, _ in events)
         self.sent[stream] = self.sent.get(stream, 0) + rows
 
     def end(self, stream: str, last_us: int) -> None:
         """Say that the stream has ended, and wait until the log shows that all is done."""
-        mark = {"driftloop-watermark": str(last_us + END_US)}
+        mark: dict[str, str | bytes | None] = {"driftloop-watermark": str(last_us + END_US)}
         for kind in ("events", "truth"):
             self.producer.produce(f"{stream}.{kind}", None, partition=0, headers=mark)
         assert self.producer.flush(30) == 0
@@ -121,4 +124,4 @@ class World:
 
     def rollback(self, stream: str) -> ModelReleased:
         request = RollbackRequest(pipeline=stream, by="test", reason="to see it go back")
-        return self.registry.Rollback(request, timeout=30)  # type: ignore[no-any-return]
+        return self.registry.Rollback(request, timeout=30)

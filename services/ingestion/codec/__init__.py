@@ -1,1 +1,3 @@
-"""Wire ↔ domain: `source` reads JSON records with every check of a field, `envelopes` writes ours and reads them back."""
+"""Wire ↔ domain: `source` reads JSON records with every check of a field, `envelopes` writes ours
+and reads them back.
+"""

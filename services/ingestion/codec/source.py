@@ -1,7 +1,9 @@
-"""Source records: JSON bytes → rows of values, every check of type and presence done by one typed msgspec decoder.
+"""Source records: JSON bytes → rows of values, every check of type and presence done by one typed
+msgspec decoder.
 
-The decoder's struct has all fields of the pipeline, so that its tuple is the row of `records` as it stands; those that
-the source lacks can only be null. What the decoder refuses is looked at once more, slowly, to name the rule it breaks.
+The decoder's struct has all fields of the pipeline, so that its tuple is the row of `records` as it
+stands; those that the source lacks can only be null. What the decoder refuses is looked at once
+more, slowly, to name the rule it breaks.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Annotated, Any, cast
 
 import msgspec
@@ -20,8 +23,15 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 YEAR_2200_US = 7_258_118_400_000_000
 _INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _TYPES: Mapping[str, Any] = {
-    "string": str, "float": float, "int": _INT64, "bool": bool, "time": Annotated[datetime, msgspec.Meta(tz=True)],
-    "time[s]": float, "time[ms]": _INT64, "time[us]": _INT64}
+    "string": str,
+    "float": float,
+    "int": _INT64,
+    "bool": bool,
+    "time": Annotated[datetime, msgspec.Meta(tz=True)],
+    "time[s]": float,
+    "time[ms]": _INT64,
+    "time[us]": _INT64,
+}
 _UNIT_US: Mapping[str, int] = {"time[s]": 1_000_000, "time[ms]": 1_000, "time[us]": 1}
 
 
@@ -34,7 +44,9 @@ class Bad(Exception):
 
 
 def fields_in_order(pipeline: Pipeline) -> list[str]:
-    """The fields as they stand in a row's values: the columns of `records`, and `time` at the end where there is one."""
+    """The fields as they stand in a row's values: the columns of `records`, and `time` at the end
+    where there is one.
+    """
     names = list(pipeline.field_types())
     return [name for name in names if name != "time"] + [name for name in names if name == "time"]
 
@@ -50,24 +62,44 @@ class SourceReader:
         self._time = names.index(source.time)
         self._to_us = _microseconds(source.fields[source.time])
         self._id = _speller(source, source.id, self._places)
-        self._joins = self._id if source.joins == source.id else _speller(source, source.joins, self._places)
+        self._joins = (
+            self._id if source.joins == source.id else _speller(source, source.joins, self._places)
+        )
         self._same = source.joins == source.id
-        self._own_times = [(place, _microseconds(source.fields[name])) for name, place in self._places.items()
-                           if kind_of(source.fields[name]) == "time" and name != "time"]
+        spelt = {
+            *source.id,
+            *source.joins,
+        }  # a field named `time` is no column: its value matters in an id alone
+        self._own_times = [
+            (place, _microseconds(source.fields[name]))
+            for name, place in self._places.items()
+            if kind_of(source.fields[name]) == "time" and (name != "time" or name in spelt)
+        ]
 
-    def read(self, value: bytes | None, own_id: str) -> tuple[tuple[Any, ...], int, str, str | None]:
-        """(values, event time in µs, id, joined id). `own_id` is the id where the source declares none. Raises Bad."""
+    def read(
+        self, value: bytes | None, own_id: str
+    ) -> tuple[tuple[Any, ...], int, str, str | None]:
+        """(values, event time in µs, id, joined id). `own_id` is the id where the source declares
+        none. Raises Bad.
+        """
         if value is None:
             raise Bad("not_json", "the value is null")
         if len(value) > self._bytes_max:
             raise Bad("too_large", f"{len(value)} bytes, more than {self._bytes_max}")
         try:
             values: tuple[Any, ...] = msgspec.structs.astuple(self._decode(value))
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
+        except (
+            msgspec.MsgspecError,
+            ValueError,
+            RecursionError,
+        ) as error:  # UnicodeDecodeError is a ValueError
             raise self._named(value, error) from error
         time_us = self._to_us(values[self._time])
         if time_us is None or not 0 <= time_us < YEAR_2200_US:
-            raise Bad("wrong_time", f"{self._source.time} is {values[self._time]}, not between 1970 and 2200")
+            raise Bad(
+                "wrong_time",
+                f"{self._source.time} is {values[self._time]}, not between 1970 and 2200",
+            )
         for place, to_us in self._own_times:
             values = self._with_time(values, place, to_us)
         event_id = self._id(values) if self._source.id else own_id
@@ -78,13 +110,15 @@ class SourceReader:
             raise Bad("unknown_join", f"one of {', '.join(self._source.joins)} is null")
         return values, time_us, cast(str, event_id), joins
 
-    def _with_time(self, values: tuple[Any, ...], place: int, to_us: Callable[[Any], int | None]) -> tuple[Any, ...]:
+    def _with_time(
+        self, values: tuple[Any, ...], place: int, to_us: Callable[[Any], int | None]
+    ) -> tuple[Any, ...]:
         if values[place] is None:
             return values
         time_us = to_us(values[place])
         if time_us is None or not 0 <= time_us < YEAR_2200_US:
             raise Bad("wrong_time", f"{values[place]} is not between 1970 and 2200")
-        return (*values[:place], time_us, *values[place + 1:])
+        return (*values[:place], time_us, *values[place + 1 :])
 
     def _named(self, value: bytes, error: Exception) -> Bad:
         """Which rule a refused record breaks."""
@@ -96,7 +130,9 @@ class SourceReader:
             return Bad("not_json", str(error) or type(error).__name__)
         if not isinstance(fields, dict):
             return Bad("not_object", f"it is a JSON {type(fields).__name__}")
-        if not isinstance(error, msgspec.ValidationError):  # half a surrogate, or nested without end
+        if not isinstance(
+            error, msgspec.ValidationError
+        ):  # half a surrogate, or nested without end
             return Bad("not_json", str(error))
         for name, kind in self._source.fields.items():
             bad = _field(name, kind, fields)
@@ -116,7 +152,8 @@ def _struct(source: Source, names: Sequence[str]) -> type[msgspec.Struct]:
             fields.append((name, _TYPES[kind[:-1]] | None, None))
         else:
             fields.append((name, _TYPES[kind]))
-    # A field of another source has a name here that no one uses, and may be null alone: what JSON holds beside is ignored.
+    # A field of another source has a name here that no one uses, and may be null alone: what JSON
+    # holds beside is ignored.
     other = {name: f"<not of {source.topic}: {name}>" for name in names if name not in own}
     return msgspec.defstruct("Record", fields, kw_only=True, rename=other or None, gc=False)
 
@@ -125,7 +162,11 @@ def _field(name: str, kind: str, fields: Mapping[str, Any]) -> Bad | None:
     """What is wrong with one field, if anything."""
     plain, value = kind.removesuffix("?"), fields.get(name)
     if value is None:
-        return None if kind.endswith("?") else Bad("missing_field", f"{name} is {'null' if name in fields else 'missing'}")
+        return (
+            None
+            if kind.endswith("?")
+            else Bad("missing_field", f"{name} is {'null' if name in fields else 'missing'}")
+        )
     if isinstance(value, float) and not math.isfinite(value):
         return Bad("out_of_range", f"{name} is beyond a float64")
     try:
@@ -161,25 +202,33 @@ def _of_datetime(at: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
-def _speller(source: Source, names: Sequence[str], places: Mapping[str, int]) -> Callable[[tuple[Any, ...]], str | None]:
-    """An id out of a row's values: its fields joined by `|` (`|` and `\\` in them by a `\\`); None if one is null."""
-    wanted = [places[name] for name in names]
-    strings = all(kind_of(source.fields[name]) == "string" for name in names)
+def _speller(
+    source: Source, names: Sequence[str], places: Mapping[str, int]
+) -> Callable[[tuple[Any, ...]], str | None]:
+    """An id out of a row's values: its fields joined by `|` (`|` and `\\` in them by a `\\`); None
+    if one is null.
+    """
+    if not names:
+        return lambda values: None
+    places_of = [places[name] for name in names]
+    take = itemgetter(*places_of) if len(names) > 1 else lambda values: (values[places_of[0]],)
+    # str() of a string is itself and of an int what it should be; only these two kinds go the short
+    # way.
+    text_of = (
+        str if {kind_of(source.fields[name]) for name in names} <= {"string", "int"} else _text
+    )
 
     def spell(values: tuple[Any, ...]) -> str | None:
-        parts = [values[place] for place in wanted]
+        parts = take(values)
         if None in parts:
             return None
-        texts = parts if strings else [part if type(part) is str else _text(part) for part in parts]
-        text = "|".join(texts)
-        if text.count("|") == len(texts) - 1 and "\\" not in text:
+        text = "|".join(map(text_of, parts))
+        if text.count("|") == len(parts) - 1 and "\\" not in text:
             return text
-        return "|".join(part.replace("\\", "\\\\").replace("|", "\\|") for part in texts)
+        return "|".join(text_of(part).replace("\\", "\\\\").replace("|", "\\|") for part in parts)
 
     return spell
 
 
 def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(_of_datetime(value)) if isinstance(value, datetime) else str(value)
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)

@@ -1,1 +1,3 @@
-"""The decisions of ingestion, pure: is this row sound, which comes first, is it late, has it come before."""
+"""The decisions of ingestion, pure: is this row sound, which comes first, is it late, has it come
+before.
+"""

@@ -1,4 +1,4 @@
-"""A source's rules over the rows that arrived together, column by column; and the value of a label."""
+"""A source's rules over rows that arrived together, column by column; the value of a label."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Array = NDArray[np.generic]
 
 
 class Columns:
-    """How to take named columns out of rows of values. `places`: field -> place in a row's values."""
+    """Takes named columns out of rows of values. `places`: field -> place in a row's values."""
 
     def __init__(self, source: Source, names: frozenset[str], places: Mapping[str, int]) -> None:
         self._source = source
@@ -24,7 +24,7 @@ class Columns:
         self._time = "time" in names
 
     def take(self, rows: Values, times_us: Sequence[int]) -> dict[str, Array]:
-        """float64 (NaN: null) for numbers and truths, object for strings; `time` is the event time."""
+        """float64 (NaN: null) for numbers and truths, object for strings; `time`: event time."""
         columns: dict[str, Array] = {}
         for name in self._names:
             place, kind = self._places[name], kind_of(self._source.fields[name])
@@ -48,7 +48,9 @@ class Checks:
             self._label = Label(pipeline, source, places)
 
     def broken(self, rows: Values, times_us: Sequence[int]) -> dict[int, tuple[str, str]]:
-        """row's number -> (rule, reason), for those that break one; the first rule that is broken counts."""
+        """row's number -> (rule, reason), for those that break one; the first rule that is broken
+        counts.
+        """
         found: dict[int, tuple[str, str]] = {}
         if not rows:
             return found
@@ -59,7 +61,9 @@ class Checks:
                 found.setdefault(index, (f"rule:{rule.name}", f"not {rule.that}"))
         if self._classes is not None:
             for index in np.flatnonzero(self._label.values(rows, times_us) < 0).tolist():
-                found.setdefault(index, ("unknown_class", f"the label is none of {', '.join(self._classes)}"))
+                found.setdefault(
+                    index, ("unknown_class", f"the label is none of {', '.join(self._classes)}")
+                )
         return found
 
 

@@ -1,4 +1,6 @@
-"""The one order: each row in turn is accepted with a number, or is a duplicate, too late, or a dead letter."""
+"""The one order: each row in turn is accepted with a number, or is a duplicate, too late, or a dead
+letter.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ class Outcome:
 
 
 class Order:
-    """All that must be remembered to go on numbering: the next sequence, the watermark, the ids seen."""
+    """All that must be remembered to go on numbering: the next sequence, the watermark, the ids
+    seen.
+    """
 
     def __init__(self, pipeline: Pipeline, ranks: Sequence[int], ahead_us: int) -> None:
         """`ranks[rank]` is the index in `pipeline.sources` of the source with that rank."""

@@ -8,12 +8,14 @@ Place = tuple[int, int]  # rank of the source's topic among all by name, partiti
 
 
 class Row(NamedTuple):
-    """A source record that was read. The first four fields are its place in the order; no two rows share them.
+    """A source record that was read. The first four fields are its place in the order; no two rows
+    share them.
 
-    `key_us` is the event time, raised to that of the rows that wait before it in its partition: a partition's own order
-    is never changed. `values` holds every field of the pipeline, None where the source lacks it. `verdict` is the rule
-    that it breaks, empty if none; then `reason` says how, and `time_us`, `id` and `values` may be void.
-    `origin` is what it was read from, whole and untouched, for a dead letter.
+    `key_us` is the event time, raised to that of the rows that wait before it in its partition: a
+    partition's own order is never changed. `values` holds every field of the pipeline, None where
+    the source lacks it. `verdict` is the rule that it breaks, empty if none; then `reason` says
+    how, and `time_us`, `id` and `values` may be void. `origin` is what it was read from, whole and
+    untouched, for a dead letter.
     """
 
     key_us: int

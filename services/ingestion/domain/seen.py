@@ -1,7 +1,9 @@
-"""Which ids have come before, within a window of event time: the clock is the watermark, so restarts forget the same.
+"""Which ids have come before, within a window of event time: the clock is the watermark, so
+restarts forget the same.
 
-An id is remembered while the watermark has moved less than the window since it was accepted. Two dictionaries take
-turns, so that forgetting costs nothing a row and memory holds at most two windows.
+An id is remembered while the watermark has moved less than the window since it was accepted. Two
+dictionaries take turns, so that forgetting costs nothing a row and memory holds at most two
+windows.
 """
 
 from __future__ import annotations

@@ -1,8 +1,11 @@
-"""How far event time has come: newest time − largest lateness, never falling, and deaf to a few rows far ahead."""
+"""How far event time has come: newest time − largest lateness, never falling, and deaf to a few
+rows far ahead.
+"""
 
 from __future__ import annotations
 
-ROWS_AHEAD = 10  # a jump counts from its tenth row in a row on: one record stamped 2031 must not close everything
+# a jump counts from its tenth row in a row on: one record stamped 2031 must not close everything
+ROWS_AHEAD = 10
 
 
 class Watermark:
@@ -17,7 +20,8 @@ class Watermark:
     def see(self, time_us: int, source_ms: int) -> int:
         """One accepted row in log order; gives back the watermark after it.
 
-        `source_ms`: the record's append time; before any row has been seen, it tells what would be far ahead.
+        `source_ms`: the record's append time; before any row has been seen, it tells what would be
+        far ahead.
         """
         if self._limit_us is None:
             self._limit_us = source_ms * 1_000 + self._ahead_us

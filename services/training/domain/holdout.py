@@ -44,9 +44,17 @@ def cut(
 ) -> Cut:
     """The newest whole envelopes that together hold at most `rows_max` rows; one array entry an
     envelope.
+
+    Where envelopes are so large that this gives less than half of `rows_max` (a small stream that
+    came in a burst), one more is taken, unless it would leave less than half of the window.
     """
     order = np.lexsort((offsets, partitions, sequences))[::-1]
-    taken = order[np.cumsum(counts[order]) <= rows_max]
+    reach = np.cumsum(counts[order])
+    whole = int(np.searchsorted(reach, rows_max, "right"))
+    held = int(reach[whole - 1]) if whole else 0
+    if 2 * held < rows_max and whole < len(reach) and 2 * reach[whole] <= reach[-1]:
+        whole += 1
+    taken = order[:whole]
     first: dict[int, int] = {}
     for partition in np.unique(partitions[taken]):
         first[int(partition)] = int(offsets[taken][partitions[taken] == partition].min())

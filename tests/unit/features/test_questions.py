@@ -63,7 +63,7 @@ def test_a_raw_row_becomes_the_vector_that_the_loop_would_write(
         (json.dumps({**A_ROW, "id": None}), "row 0: id is missing, wanted a string"),
         (json.dumps({**A_ROW, "x": "2"}), "row 0: x is '2', wanted a float?"),
         (json.dumps({**A_ROW, "shop": 1.5}), "row 0: shop is 1.5, wanted a int?"),
-        (json.dumps({**A_ROW, "t": "noon"}), "row 0: t is 'noon', wanted a time"),
+        (json.dumps({**A_ROW, "t": "noon"}), "row 0: t is 'noon', wanted an RFC 3339 time"),
     ],
 )
 def test_a_wrong_row_is_refused_by_what_was_found_and_what_is_wanted(

@@ -3,7 +3,7 @@ out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from driftloop.kit.clock import FakeClock
 from driftloop.kit.envelope import batch_schema, decode, encode, matrix, partition_rows
 from driftloop.kit.loop import Loop, LoopSpec
 from driftloop.kit.memory import MemoryBroker
+from driftloop.kit.task import Task
 from driftloop.kit.topic import emit
 from driftloop.spec.windows import program
 from services.features.domain import Rounds
@@ -96,11 +97,13 @@ class World:
 
         return self._opened("join", [FEATURES.name, LABELS.name], task, records_max)
 
-    def _opened(self, name: str, inputs: list[str], task: object, records_max: int) -> Loop:
+    def _opened(
+        self, name: str, inputs: list[str], task: Callable[[], Task], records_max: int
+    ) -> Loop:
         subscription = Subscription(
             name, inputs, f"features-{name}", start=dict.fromkeys(inputs, "earliest")
         )
-        spec = LoopSpec(name, "reference", subscription, task, records_max=records_max, tick_s=0.0)  # type: ignore[arg-type]
+        spec = LoopSpec(name, "reference", subscription, task, records_max, tick_s=0.0)
         if name in self.loops:
             self.loops[name].close()
         loop = self.loops[name] = Loop(spec, self.broker, self.clock)

@@ -56,12 +56,16 @@ def shop(late: str = "keep") -> spec.Pipeline:
 
 def an_order(number: int, *, at_s: float | None = None, **fields: Any) -> bytes:
     at = spec_time(DAY_S + (number * 60 if at_s is None else at_s))
-    return json.dumps({"order": f"o{number}", "at": at, "customer": "c1", "amount": 5.0, **fields}).encode()
+    return json.dumps(
+        {"order": f"o{number}", "at": at, "customer": "c1", "amount": 5.0, **fields}
+    ).encode()
 
 
 def a_payment(number: int, *, at_s: float | None = None, **fields: Any) -> bytes:
     at_ms = int((DAY_S + (number * 60 + 30 if at_s is None else at_s)) * 1_000)
-    return json.dumps({"order": f"o{number}", "paid_at": at_ms, "late_days": float(number % 7), **fields}).encode()
+    return json.dumps(
+        {"order": f"o{number}", "paid_at": at_ms, "late_days": float(number % 7), **fields}
+    ).encode()
 
 
 def spec_time(seconds: float) -> str:
@@ -82,17 +86,31 @@ class Shop:
     def __post_init__(self) -> None:
         self.broker = MemoryBroker(self.clock)
         self.pipeline = shop(self.late)
-        ours = {topics.LEASE.topic("shop", 1).name: 1, topics.RECORDS.topic("shop", 1).name: 1,
-                topics.LABELS.topic("shop", 1).name: 2}
+        ours = {
+            topics.LEASE.topic("shop", 1).name: 1,
+            topics.RECORDS.topic("shop", 1).name: 1,
+            topics.LABELS.topic("shop", 1).name: 2,
+        }
         names = [TopicSpec(name, count) for name, count in ours.items()]
         large = {"max.message.bytes": "20000000"}
-        names += [TopicSpec(each.topic("shop").name, 1, {"max.message.bytes": str(each.declaration.message_bytes_max)})
-                  for each in (topics.DEAD, topics.QUALITY)]
+        names += [
+            TopicSpec(
+                each.topic("shop").name,
+                1,
+                {"max.message.bytes": str(each.declaration.message_bytes_max)},
+            )
+            for each in (topics.DEAD, topics.QUALITY)
+        ]
         names += [TopicSpec(name, self.partitions, large) for name in SOURCES]
         self.broker.create(names)
 
-    def send(self, topic: str, *values: bytes | None, partition: int = 0,
-             headers: Sequence[tuple[str, bytes]] = ()) -> None:
+    def send(
+        self,
+        topic: str,
+        *values: bytes | None,
+        partition: int = 0,
+        headers: Sequence[tuple[str, bytes]] = (),
+    ) -> None:
         self.broker.append([Emit(topic, value, b"key", partition, headers) for value in values])
 
     def end(self, at_s: float) -> None:
@@ -102,9 +120,18 @@ class Shop:
                 self.send(topic, None, partition=partition, headers=mark)
 
     def loop(self, records_max: int = 2_000, name: str = "one") -> Loop:
-        subscription = Subscription("ingestion", [topics.LEASE.topic("shop", 1).name], name, attached=SOURCES)
-        spec_ = LoopSpec("order", "shop", subscription, lambda: OrderTask(self.pipeline, 1, self.limits),
-                         records_max=records_max, interval_s=0.0, tick_s=0.0)
+        subscription = Subscription(
+            "ingestion", [topics.LEASE.topic("shop", 1).name], name, attached=SOURCES
+        )
+        spec_ = LoopSpec(
+            "order",
+            "shop",
+            subscription,
+            lambda: OrderTask(self.pipeline, 1, self.limits),
+            records_max=records_max,
+            interval_s=0.0,
+            tick_s=0.0,
+        )
         loop = Loop(spec_, self.broker, self.clock)
         loop.open()
         return loop
@@ -117,31 +144,58 @@ class Shop:
 
     def all(self, topic: str) -> list[Record]:
         count = self.broker.partitions(topic) or 0
-        return [record for partition in range(count) for record in self.broker.read(
-            topic, partition, *self.broker.bounds(topic, partition))]
+        return [
+            record
+            for partition in range(count)
+            for record in self.broker.read(topic, partition, *self.broker.bounds(topic, partition))
+        ]
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows of `records`, in order."""
         schema = batch_schema(self.pipeline.record_columns())
-        return [row for message in self.envelopes() if message.rows for row in decode(message.columns, schema).to_pylist()]
+        return [
+            row
+            for message in self.envelopes()
+            if message.rows
+            for row in decode(message.columns, schema).to_pylist()
+        ]
 
     def envelopes(self) -> list[Records]:
-        return [Records.FromString(record.value or b"") for record in self.all(topics.RECORDS.topic("shop", 1).name)]
+        return [
+            Records.FromString(record.value or b"")
+            for record in self.all(topics.RECORDS.topic("shop", 1).name)
+        ]
 
     def labels(self) -> list[dict[str, Any]]:
         topic = topics.LABELS.topic("shop", 1)
         schema = batch_schema(topic.declaration.columns)
-        messages = [(record.partition, Labels.FromString(record.value or b"")) for record in self.all(topic.name)]
-        return [{**row, "partition": partition} for partition, message in messages if message.rows
-                for row in decode(message.columns, schema).to_pylist()]
+        messages = [
+            (record.partition, Labels.FromString(record.value or b""))
+            for record in self.all(topic.name)
+        ]
+        return [
+            {**row, "partition": partition}
+            for partition, message in messages
+            if message.rows
+            for row in decode(message.columns, schema).to_pylist()
+        ]
 
     def label_heartbeats(self) -> list[tuple[int, int]]:
         records = self.all(topics.LABELS.topic("shop", 1).name)
-        messages = [(record.partition, Labels.FromString(record.value or b"")) for record in records]
-        return [(partition, message.envelope.watermark_us) for partition, message in messages if not message.rows]
+        messages = [
+            (record.partition, Labels.FromString(record.value or b"")) for record in records
+        ]
+        return [
+            (partition, message.envelope.watermark_us)
+            for partition, message in messages
+            if not message.rows
+        ]
 
     def dead(self) -> list[tuple[str, Record]]:
-        return [(dict(record.headers)["driftloop-rule"].decode(), record) for record in self.all("shop.dead")]
+        return [
+            (dict(record.headers)["driftloop-rule"].decode(), record)
+            for record in self.all("shop.dead")
+        ]
 
     def quality(self) -> dict[str, int]:
         from google.protobuf.json_format import Parse

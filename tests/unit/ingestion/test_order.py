@@ -1,4 +1,6 @@
-"""The one order: by event time across sources, whatever the batches; duplicates, late rows, watermark, the end."""
+"""The one order: by event time across sources, whatever the batches; duplicates, late rows,
+watermark, the end.
+"""
 
 from __future__ import annotations
 
@@ -42,12 +44,19 @@ def test_rows_of_the_same_instant_go_by_topic_then_partition_then_offset() -> No
     world.send("orders", an_order(4, at_s=0), an_order(3, at_s=0), partition=1)
     world.send("orders", an_order(5, at_s=0), partition=0)
     world.run(world.loop())
-    assert [row["_joins"] or row["_id"] for row in world.rows()] == ["o5", "o4", "o3", "o2"]  # o1 has o2's id: a duplicate
+    assert [row["_joins"] or row["_id"] for row in world.rows()] == [
+        "o5",
+        "o4",
+        "o3",
+        "o2",
+    ]  # o1 has o2's id: a duplicate
 
 
 def test_a_partition_keeps_its_own_order() -> None:
     world = Shop(partitions=2)
-    world.send("orders", an_order(1, at_s=10), an_order(2, at_s=100), an_order(3, at_s=20), partition=0)
+    world.send(
+        "orders", an_order(1, at_s=10), an_order(2, at_s=100), an_order(3, at_s=20), partition=0
+    )
     world.send("orders", an_order(4, at_s=50), an_order(5, at_s=150), partition=1)
     world.run(world.loop())
     assert ids(world.rows()) == ["o1", "o4", "o2", "o3", "o5"]
@@ -107,13 +116,21 @@ def test_what_comes_twice_within_the_window_does_nothing_the_second_time() -> No
 def test_an_id_is_forgotten_once_event_time_has_moved_by_the_window() -> None:
     world = Shop()
     loop = world.loop()
-    world.send("orders", an_order(1, at_s=0), an_order(2, at_s=3 * 3_600), an_order(3, at_s=6 * 3_600), an_order(1, at_s=6 * 3_600))
+    world.send(
+        "orders",
+        an_order(1, at_s=0),
+        an_order(2, at_s=3 * 3_600),
+        an_order(3, at_s=6 * 3_600),
+        an_order(1, at_s=6 * 3_600),
+    )
     world.run(loop)
     assert ids(world.rows()) == ["o1", "o2", "o3", "o1"]
 
 
 @pytest.mark.parametrize(("late", "rows", "dead"), [("keep", 3, 0), ("drop", 2, 0), ("dead", 2, 1)])
-def test_a_row_older_than_the_watermark_is_kept_dropped_or_dead_as_its_source_says(late: str, rows: int, dead: int) -> None:
+def test_a_row_older_than_the_watermark_is_kept_dropped_or_dead_as_its_source_says(
+    late: str, rows: int, dead: int
+) -> None:
     world = Shop(late=late)
     world.send("orders", an_order(1, at_s=7_200), an_order(2, at_s=3_600), an_order(3, at_s=3_599))
     world.run(world.loop(), rounds=100)
@@ -193,7 +210,12 @@ def test_sequences_are_gapless_in_the_order_of_records() -> None:
 
 def test_labels_go_by_the_id_that_they_join_and_say_the_target() -> None:
     world = Shop()
-    world.send("payments", a_payment(1, late_days=4.0), a_payment(2, late_days=3.0), a_payment(3, late_days=None))
+    world.send(
+        "payments",
+        a_payment(1, late_days=4.0),
+        a_payment(2, late_days=3.0),
+        a_payment(3, late_days=None),
+    )
     world.run(world.loop())
     found = {row["event_id"]: row["value"] for row in world.labels()}
     assert found == {"o1": 1.0, "o2": 0.0}
@@ -203,7 +225,9 @@ def test_labels_go_by_the_id_that_they_join_and_say_the_target() -> None:
 def test_envelopes_are_capped_by_rows_and_by_bytes() -> None:
     world = Shop()
     world.send("orders", *[an_order(number, customer="c" * 2_000) for number in range(300)])
-    world.send("orders", *[an_order(1_000 + number, at_s=30_000 + number) for number in range(1_500)])
+    world.send(
+        "orders", *[an_order(1_000 + number, at_s=30_000 + number) for number in range(1_500)]
+    )
     world.run(world.loop())
     envelopes = [message for message in world.envelopes() if message.rows]
     assert sum(message.rows for message in envelopes) == 1_800

@@ -60,6 +60,11 @@ def test_the_note_says_from_where_records_must_be_read_back() -> None:
     log = world.broker.log["shop.g1.records", 0]
     assert 0 < start < len(log)
     loop.close()
-    world.send("orders", an_order(11, at_s=11 * 3_600), an_order(10, at_s=10 * 3_600), an_order(12, at_s=12 * 3_600))
+    world.send(
+        "orders",
+        an_order(11, at_s=11 * 3_600),
+        an_order(10, at_s=10 * 3_600),
+        an_order(12, at_s=12 * 3_600),
+    )
     world.run(world.loop(name="two"))
     assert [row["_id"] for row in world.rows()] == [f"o{number}" for number in range(13)]

@@ -12,38 +12,64 @@ from tests.unit.ingestion.stories import DAY_S, Shop, a_payment, an_order, commi
 
 def order_with(**changes: object) -> bytes:
     fields = json.loads(an_order(1))
-    return json.dumps({name: value for name, value in {**fields, **changes}.items() if value != "<gone>"}).encode()
+    return json.dumps(
+        {name: value for name, value in {**fields, **changes}.items() if value != "<gone>"}
+    ).encode()
 
 
 RULES = [
-    ("not_json", b"{"), ("not_json", b""), ("not_json", b"\xff\xfe"), ("not_json", None), ("not_json", b'{"a":' * 5_000),
+    ("not_json", b"{"),
+    ("not_json", b""),
+    ("not_json", b"\xff\xfe"),
+    ("not_json", None),
+    ("not_json", b'{"a":' * 5_000),
     ("not_json", b'{"order": "\\ud800"}'),
-    ("not_object", b"[1]"), ("not_object", b"7"), ("not_object", b"null"),
-    ("missing_field", order_with(amount="<gone>")), ("missing_field", order_with(amount=None)),
-    ("wrong_type", order_with(amount="5")), ("wrong_type", order_with(amount=True)), ("wrong_type", order_with(items=1.5)),
-    ("wrong_type", order_with(order=7)), ("wrong_type", order_with(gift="yes")), ("wrong_type", order_with(at=17)),
-    ("out_of_range", order_with(items=2**63)), ("out_of_range", an_order(1).replace(b"5.0", b"1e999")),
-    ("not_finite", an_order(1).replace(b"5.0", b"NaN")), ("not_finite", an_order(1).replace(b"5.0", b"-Infinity")),
-    ("wrong_time", order_with(at="yesterday")), ("wrong_time", order_with(at="2024-01-01T00:00:00")),
-    ("wrong_time", order_with(at="2024-02-30T00:00:00Z")), ("wrong_time", order_with(at="1969-12-31T00:00:00Z")),
+    ("not_object", b"[1]"),
+    ("not_object", b"7"),
+    ("not_object", b"null"),
+    ("missing_field", order_with(amount="<gone>")),
+    ("missing_field", order_with(amount=None)),
+    ("wrong_type", order_with(amount="5")),
+    ("wrong_type", order_with(amount=True)),
+    ("wrong_type", order_with(items=1.5)),
+    ("wrong_type", order_with(order=7)),
+    ("wrong_type", order_with(gift="yes")),
+    ("wrong_type", order_with(at=17)),
+    ("out_of_range", order_with(items=2**63)),
+    ("out_of_range", an_order(1).replace(b"5.0", b"1e999")),
+    ("not_finite", an_order(1).replace(b"5.0", b"NaN")),
+    ("not_finite", an_order(1).replace(b"5.0", b"-Infinity")),
+    ("wrong_time", order_with(at="yesterday")),
+    ("wrong_time", order_with(at="2024-01-01T00:00:00")),
+    ("wrong_time", order_with(at="2024-02-30T00:00:00Z")),
+    ("wrong_time", order_with(at="1969-12-31T00:00:00Z")),
     ("wrong_time", order_with(at="2300-01-01T00:00:00Z")),
     ("too_large", order_with(note="x" * 1_000_001)),
-    ("rule:amount", order_with(amount=0.0)), ("rule:items", order_with(items=100)),
+    ("rule:amount", order_with(amount=0.0)),
+    ("rule:items", order_with(items=100)),
 ]
 
 
-@pytest.mark.parametrize(("rule", "value"), RULES, ids=[f"{rule}-{n}" for n, (rule, _) in enumerate(RULES)])
-def test_a_bad_record_is_a_dead_letter_and_its_neighbours_go_on(rule: str, value: bytes | None) -> None:
+@pytest.mark.parametrize(
+    ("rule", "value"), RULES, ids=[f"{rule}-{n}" for n, (rule, _) in enumerate(RULES)]
+)
+def test_a_bad_record_is_a_dead_letter_and_its_neighbours_go_on(
+    rule: str, value: bytes | None
+) -> None:
     world = Shop()
     world.send("orders", an_order(0), value, an_order(2))
 
     world.run(world.loop())
 
     assert ids(world.rows()) == ["o0", "o2"]
-    (found, record), = world.dead()
+    ((found, record),) = world.dead()
     headers = dict(record.headers)
     assert (found, record.value, record.key) == (rule, value, b"key")
-    assert (headers["driftloop-topic"], headers["driftloop-partition"], headers["driftloop-offset"]) == (b"orders", b"0", b"1")
+    assert (
+        headers["driftloop-topic"],
+        headers["driftloop-partition"],
+        headers["driftloop-offset"],
+    ) == (b"orders", b"0", b"1")
     assert headers["driftloop-reason"]
     assert committed(world, "orders").offset == 3
 
@@ -68,7 +94,7 @@ def test_the_senders_headers_stay_on_a_dead_letter() -> None:
     world = Shop()
     world.send("orders", b"{", headers=[("trace", b"t1")])
     world.run(world.loop())
-    (_, record), = world.dead()
+    ((_, record),) = world.dead()
     assert record.headers[0] == ("trace", b"t1")
 
 
@@ -76,10 +102,15 @@ def test_a_dead_letter_that_is_too_large_for_its_topic_leaves_its_place_and_its_
     world = Shop()
     world.send("orders", b"x" * 10_500_000)
     world.run(world.loop())
-    (rule, record), = world.dead()
+    ((rule, record),) = world.dead()
     stub = json.loads(record.value or b"")
     assert rule == "too_large"
-    assert (stub["topic"], stub["offset"], stub["bytes"], len(stub["sha256"])) == ("orders", 0, 10_500_000, 64)
+    assert (stub["topic"], stub["offset"], stub["bytes"], len(stub["sha256"])) == (
+        "orders",
+        0,
+        10_500_000,
+        64,
+    )
 
 
 def test_counts_by_rule_are_told_once_a_second() -> None:
@@ -89,7 +120,12 @@ def test_counts_by_rule_are_told_once_a_second() -> None:
     assert world.quality() == {"accepted": 2, "duplicate": 1, "not_json": 1}
 
 
-IDS = [(["a", "b"], "a|b"), (["a|b", "c"], "a\\|b|c"), (["a", "b|c"], "a|b\\|c"), (["a\\", "b"], "a\\\\|b")]
+IDS = [
+    (["a", "b"], "a|b"),
+    (["a|b", "c"], "a\\|b|c"),
+    (["a", "b|c"], "a|b\\|c"),
+    (["a\\", "b"], "a\\\\|b"),
+]
 
 
 @pytest.mark.parametrize(("parts", "wanted"), IDS)
@@ -97,7 +133,9 @@ def test_ids_of_two_fields_never_meet(parts: list[str], wanted: str) -> None:
     pipeline = shop().model_copy()
     source = pipeline.predict.model_copy(update={"id": ("order", "customer")})
     reader = SourceReader(pipeline, source, 1_000_000)
-    value = json.dumps({**json.loads(an_order(1)), "order": parts[0], "customer": parts[1]}).encode()
+    value = json.dumps(
+        {**json.loads(an_order(1)), "order": parts[0], "customer": parts[1]}
+    ).encode()
     assert reader.read(value, "")[2] == wanted
 
 

@@ -63,8 +63,15 @@ def test_the_columns_of_records_are_the_head_and_each_field_once() -> None:
     columns = spec.parse(GOOD).record_columns()
     fields = {name: kind for name, kind in columns.items() if not name.startswith("_")}
     assert list(columns)[:8] == list(spec.HEAD_COLUMNS)
-    assert fields == {"order": "string", "at": "int64", "customer": "string", "amount": "float64", "country": "string",
-                      "paid_at": "int64", "late_days": "float64"}
+    assert fields == {
+        "order": "string",
+        "at": "int64",
+        "customer": "string",
+        "amount": "float64",
+        "country": "string",
+        "paid_at": "int64",
+        "late_days": "float64",
+    }
 
 
 def test_a_change_of_learners_keeps_the_generation_and_a_change_of_features_does_not() -> None:
@@ -99,7 +106,7 @@ MISTAKES = [
     ("joins: [order]", "joins: [paid_at]", 13, "sources[1].joins", "[paid_at] (time)"),
     ("    id: [order]\n", "", 12, "sources[1].joins", "has no id"),
     ("order: string, paid_at", "order: int, paid_at", 11, "sources[1].schema.order", "type int"),
-    ("country: \"string?\"", "hour: float", 6, "sources[0].schema.hour", "'hour'"),
+    ('country: "string?"', "hour: float", 6, "sources[0].schema.hour", "'hour'"),
     ("by: customer", "by: custmer", 19, "features[2].by", "unknown entity 'custmer'"),
     ("from: payments, by", "from: payment, by", 19, "features[2].from", "unknown source 'payment'"),
     ("value: late_days", "value: late_day", 19, "features[2].value", "'late_day' is unknown"),
@@ -114,15 +121,19 @@ MISTAKES = [
     ("name: hour_utc, ", "name: amount, ", 18, "features[1].name", "'amount'"),
     ("name: hour_utc, ", "name: hour, ", 18, "features[1].name", "'hour'"),
     ("late_days > 3", "late_days + 3", 20, "target.positive", "a number"),
-    ("positive: \"late_days > 3\"", "value: late_days", 20, "target", "without positive"),
+    ('positive: "late_days > 3"', "value: late_days", 20, "target", "without positive"),
     ("horizon: 30d", "horizon: '${H}'", 20, "target.horizon", "${H}"),
     ("customer: [customer]", "customer: [country]", 19, "features[2].by", "payments lacks"),
     ("kind: lightgbm", "kind: xgboost", 22, "learners[0].kind", "'xgboost'"),
 ]
 
 
-@pytest.mark.parametrize(("good", "bad", "line", "field", "found"), MISTAKES, ids=[f"{m[3]}: {m[4]}" for m in MISTAKES])
-def test_a_mistake_is_named_with_its_line(good: str, bad: str, line: int, field: str, found: str) -> None:
+@pytest.mark.parametrize(
+    ("good", "bad", "line", "field", "found"), MISTAKES, ids=[f"{m[3]}: {m[4]}" for m in MISTAKES]
+)
+def test_a_mistake_is_named_with_its_line(
+    good: str, bad: str, line: int, field: str, found: str
+) -> None:
     assert good in GOOD
     mistakes = mistakes_of(GOOD.replace(good, bad, 1))
     hits = [each for each in mistakes if each.field == field and found in each.found]
@@ -131,8 +142,12 @@ def test_a_mistake_is_named_with_its_line(good: str, bad: str, line: int, field:
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    text = (GOOD.replace("partitions: 2", "partitons: 2").replace("by: customer", "by: custmer")
-            .replace("late_days > 3", "late_dys > 3").replace("kind: lightgbm", "kind: light"))
+    text = (
+        GOOD.replace("partitions: 2", "partitons: 2")
+        .replace("by: customer", "by: custmer")
+        .replace("late_days > 3", "late_dys > 3")
+        .replace("kind: lightgbm", "kind: light")
+    )
     mistakes = mistakes_of(text)
     assert [each.line for each in mistakes] == [2, 19, 20, 22]
     assert "'partitions' (did you mean that?)" in mistakes[0].wanted
@@ -143,14 +158,27 @@ def test_what_refers_to_a_broken_part_is_not_a_mistake_too() -> None:
     assert [each.field for each in mistakes_of(text)] == ["sources[0].schema.amount"]
 
 
-@pytest.mark.parametrize("text", ["", "- a\n- b\n", "name: [", "name: a\nname: b\n", "a: &a [*a]\n", "? {x: 1}\n: 2\n",
-                                  "name: !!python/object/apply:os.system [ls]\n", "&x name: *y\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "- a\n- b\n",
+        "name: [",
+        "name: a\nname: b\n",
+        "a: &a [*a]\n",
+        "? {x: 1}\n: 2\n",
+        "name: !!python/object/apply:os.system [ls]\n",
+        "&x name: *y\n",
+    ],
+)
 def test_what_is_no_pipeline_at_all_is_refused_with_a_line(text: str) -> None:
     assert all(each.line >= 1 for each in mistakes_of(text))
 
 
 def test_the_message_reads_as_file_line_field_found_wanted() -> None:
-    with pytest.raises(spec.Mistakes, match=r"shop.yaml:2: partitions: found 65, wanted less than or equal to 64"):
+    with pytest.raises(
+        spec.Mistakes, match=r"shop.yaml:2: partitions: found 65, wanted less than or equal to 64"
+    ):
         spec.parse(GOOD.replace("partitions: 2", "partitions: 65"), "shop.yaml")
 
 

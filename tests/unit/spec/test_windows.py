@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftloop.spec import kernel
 from driftloop.spec.windows import Answers, Windows, program
 from tests.unit.spec.windows_reference import Event, Reference, a_pipeline, rows
 
@@ -115,7 +114,8 @@ def test_an_ordinal_is_the_order_of_first_appearance_and_missing_is_minus_one() 
         """
 name: codes
 sources:
-  - {topic: asks, role: [predict, label], schema: {id: string, t: time, shop: "string?", y: float}, id: [id], time: t}
+  - {topic: asks, role: [predict, label], schema: {id: string, t: time, shop: "string?", y: float},
+  id: [id], time: t}
 features: [{name: code, field: shop, encode: ordinal}]
 target: {name: big, from: asks, positive: "y > 0", horizon: 1h}
 learners: [{name: one, kind: lightgbm}]
@@ -139,7 +139,7 @@ def test_an_opening_row_is_forgotten_when_the_watermark_has_passed_its_window() 
     state = windows.kinds[0]
     windows.apply(rows(later[:1], first=6_000, watermark=9_000))
 
-    assert int(state.meta[kernel.ENTRIES]) <= 6_000
+    assert int(state.entries[0]) <= 6_000
     assert state.opens.shape[1] <= 32_768
 
 

@@ -18,9 +18,17 @@ from driftloop.spec.windows import Program, Rows, float_bits
 PIPELINE = """
 name: reference
 sources:
-  - {topic: asks, role: predict, schema: {id: string, t: time, shop: "int?", kind: "int?", x: "float?"}, id: [id], time: t}
-  - {topic: ends, role: [update, label], schema: {id: string, t: time, shop: "int?", kind: "int?", y: "float?"},
-     id: [id], time: t, joins: [id]}
+  - topic: asks
+    role: predict
+    schema: {id: string, t: time, shop: "int?", kind: "int?", x: "float?"}
+    id: [id]
+    time: t
+  - topic: ends
+    role: [update, label]
+    schema: {id: string, t: time, shop: "int?", kind: "int?", y: "float?"}
+    id: [id]
+    time: t
+    joins: [id]
 entities: {shop: [shop], pair: [shop, kind], hour: [shop, "t // 100"]}
 features:
   - {name: x, field: x}
@@ -28,13 +36,15 @@ features:
   - {name: n_big, from: ends, by: shop, agg: count, window: 100us, where: "y > 0", default: -7}
   - {name: total, from: ends, by: shop, agg: sum, value: y, window: 100us}
   - {name: average, from: ends, by: pair, agg: mean, value: "y * 2 + 1", window: 240us}
-  - {name: shrunk, from: ends, by: shop, agg: mean, value: y, window: 30us, shrink: {rows: 3, prior: 0.5}}
+  - {name: shrunk, from: ends, by: shop, agg: mean, value: y, window: 30us,
+     shrink: {rows: 3, prior: 0.5}}
   - {name: part, from: ends, by: pair, agg: share, where: "y > 0", window: 100us}
   - {name: mine, from: asks, by: hour, agg: count, window: 24us}
   - {name: newest, from: ends, by: shop, agg: last, value: y, max_age: 60us}
   - {name: since, from: ends, by: shop, agg: age, where: "y > 0", max_age: 60us}
   - {name: waiting, from: asks, by: shop, agg: open, window: 48us, closes: {source: ends}}
-  - {name: waiting_pair, from: asks, by: pair, agg: open, window: 100us, closes: {source: ends}}
+  - {name: waiting_pair, from: asks, by: pair, agg: open, window: 100us,
+     closes: {source: ends}}
   - {name: both, expr: "waiting + total * 2"}
 target: {name: late, from: ends, positive: "y > 0", horizon: 1h}
 learners: [{name: one, kind: lightgbm}]

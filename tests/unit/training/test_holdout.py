@@ -44,9 +44,10 @@ def test_the_newest_whole_envelopes_are_cut_off_in_each_partition() -> None:
     assert held.offsets == {0: 16, 1: 14}  # envelopes 15 to 19
 
 
-def test_nothing_is_held_out_where_one_envelope_is_too_much() -> None:
-    assert cut(*a_log(20, 2), 9) == cut(*a_log(0, 2), 9)
-    assert cut(*a_log(20, 2), 9).rows == 0
+def test_one_large_envelope_may_be_too_much_but_never_leaves_less_than_half() -> None:
+    assert cut(*a_log(20, 2), 9).rows == 10
+    assert cut(*a_log(2, 1), 9).rows == 10
+    assert cut(*a_log(1, 1), 9).rows == 0
 
 
 def test_what_stands_behind_an_envelope_that_is_held_out_is_held_out_too() -> None:
