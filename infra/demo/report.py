@@ -176,6 +176,9 @@ def _winner(sides: Mapping[str, Mapping[str, float]]) -> str:
         metric: (max if metric == "auc" else min)(sides, key=lambda side: sides[side][metric])
         for metric in ("auc", "log_loss")
     }
+    names = list(sides)
+    if sides[names[0]] == sides[names[1]]:
+        return "No difference."
     if best["auc"] == best["log_loss"]:
         return f"Better in both: {best['auc']}."
     return f"Better in AUC: {best['auc']}; in log-loss: {best['log_loss']}."

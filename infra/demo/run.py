@@ -30,17 +30,27 @@ from driftloop.contracts.registry_pb2 import ApplyRequest
 from driftloop.contracts.registry_pb2_grpc import RegistryStub
 from driftloop.kit import rpc
 from driftloop.kit.broker import TopicSpec
-from driftloop.kit.errors import DriftloopError
+from driftloop.kit.errors import DriftloopError, Unavailable
 from driftloop.kit.kafka import KafkaBroker
 from driftloop.spec import Pipeline, parse
 from infra.demo import faults, flights, replay, report
 from infra.demo.done import Standing, standing
 from infra.demo.warm import warm
 from infra.local import places
+from infra.local.ready import serving
 from infra.local.stack import Stack, interrupt_on_signals
 
 FOLDER = places.VAR / "demo"
 FILE = places.ROOT / "infra" / "pipelines" / "flights.yaml"
+LOOPS = (
+    ("ingestion", "order"),
+    ("features", "windows"),
+    ("features", "join"),
+    ("serving", "scores"),
+    ("monitor", "buckets"),
+    ("monitor", "decide"),
+)
+START_S = 90.0  # seen: 3 s; some 15 s where the kernels must be compiled
 DRAIN_S = 120.0  # after the last event: seen 2 to 10 s, and a run may be open
 VIEW_S = 0.5
 
@@ -117,7 +127,22 @@ def _declared(stack: Stack, broker: KafkaBroker) -> Pipeline:
         RegistryStub(channel).Apply(
             ApplyRequest(yaml=text, by="demo"), timeout=60, wait_for_ready=True
         )
-    return parse(text, FILE.name)
+    pipeline = parse(text, FILE.name)
+    _await_loops(stack, pipeline.name)
+    return pipeline
+
+
+def _await_loops(stack: Stack, pipeline: str) -> None:
+    """Until every loop of the pipeline runs: the kernels are loaded, the partitions assigned."""
+    addresses = stack.layout.addresses()
+    missing = {(service, f"{loop}-{pipeline}") for service, loop in LOOPS}
+    deadline = time.monotonic() + START_S
+    while missing:
+        missing = {each for each in missing if not serving(addresses[each[0]], each[1])}
+        if missing and time.monotonic() > deadline:
+            named = ", ".join(sorted(loop for _, loop in missing))
+            raise Unavailable(f"loops {named} do not run; see the logs in {FOLDER / 'log'}")
+        time.sleep(VIEW_S)
 
 
 def _replayed(
