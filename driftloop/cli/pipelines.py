@@ -14,6 +14,7 @@ import typer
 from driftloop import spec
 from driftloop.cli.show import Json, as_json, client, console, table
 from driftloop.client import Refused
+from driftloop.client.asking import file_text
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="a pipeline file")]
 
@@ -67,16 +68,18 @@ def init(
         return
     if out.exists():
         raise Refused(f"{out}: is there already; name another by --out")
-    out.write_text(text, "utf-8")
+    try:
+        out.write_text(text, "utf-8")
+    except OSError as error:
+        raise Refused(f"{out}: can't be written: {error.strerror}") from error
     typer.echo(f"{out} written: look at each GUESS, then `driftloop check {out}`")
 
 
 def check(file: File, as_program: Json = False) -> None:
     """All mistakes of a pipeline file at once, with line, what was found and what would do."""
-    if not file.is_file():
-        raise Refused(f"{file}: no such file")
+    text = file_text(file)
     try:
-        pipeline = spec.parse(file.read_text("utf-8"), str(file))
+        pipeline = spec.parse(text, str(file))
     except spec.Mistakes as mistakes:
         if as_program:
             as_json(

@@ -79,7 +79,9 @@ def _stacks(folder: Path) -> Iterator[tuple[Path, dict[str, str]]]:
         except (OSError, ValueError):
             continue  # being written, or not ours
         settings = said.get("environ", {}) if isinstance(said, dict) else {}
-        yield path, {n: str(v) for n, v in settings.items() if n.startswith(NAMED)}
+        named = {n: str(v) for n, v in settings.items() if n.startswith(NAMED)}
+        if named:  # else it is still starting, or not ours
+            yield path, named
 
 
 def _vars(folder: Path) -> list[Path]:

@@ -32,9 +32,7 @@ class Asking:
     def apply(self, file: Path | str) -> Plain:
         """Declare a pipeline. Refused: every mistake, a line each; then nothing has changed."""
         path = Path(file)
-        if not path.is_file():
-            raise Refused(f"{path}: no such file")
-        text = path.read_text("utf-8")
+        text = file_text(path)
         check(text, str(path))
         with self._calls.registry() as registry:
             return plain(registry.Apply(ApplyRequest(yaml=text, by=person()), timeout=DEADLINE_S))
@@ -92,6 +90,18 @@ class Asking:
     def predict(self, pipeline: str, row: Mapping[str, object]) -> Plain:
         """What the live model says of a raw row now, by its features as they stand."""
         return predicting.predict(self._calls, pipeline, row)
+
+
+def file_text(path: Path) -> str:
+    """What stands in a pipeline file. Refused, in one line: it can't be read as text."""
+    if not path.is_file():
+        raise Refused(f"{path}: no such file")
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise Refused(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
+    except OSError as error:
+        raise Refused(f"{path}: can't be read: {error.strerror}") from error
 
 
 def check(text: str, name: str) -> spec.Pipeline:

@@ -281,6 +281,8 @@ class Client(Asking):
             for topic in TOLD
             for event in reading.events(self._broker, topic.topic(), pipeline)
         ]
+        if not found:
+            self._declared(pipeline)  # nothing to tell of what there is not
         return story.timeline(found)
 
     def watch(self, pipeline: str) -> Watch:

@@ -58,15 +58,28 @@ def _json_lines(path: Path) -> Iterator[tuple[Mapping[str, object], int]]:
 
 
 def _csv(path: Path) -> Iterator[tuple[Mapping[str, object], int]]:
-    with path.open(newline="", encoding="utf-8") as lines:
+    # -sig: spreadsheets begin a file with a mark that is no part of the first name
+    with path.open(newline="", encoding="utf-8-sig") as lines:
         reader = csv.DictReader(lines)
-        for row in reader:
+        for row in _read(reader, path):
             if None in row or None in row.values():
                 raise Refused(
                     f"{path}:{reader.line_num}: found another number of cells than the header has"
                 )
             size = sum(len(cell) + 1 for cell in row.values())
             yield {name: _cell(cell) for name, cell in row.items()}, size
+
+
+def _read(reader: csv.DictReader[str], path: Path) -> Iterator[dict[str, str]]:
+    """The rows. Refused: what the file holds can't be read as CSV."""
+    try:
+        yield from reader
+    except UnicodeDecodeError as error:
+        raise Refused(
+            f"{path}: not UTF-8 after line {reader.line_num}; save it as UTF-8"
+        ) from error
+    except csv.Error as error:
+        raise Refused(f"{path}:{reader.line_num + 1}: {error}; wanted CSV") from error
 
 
 def _cell(text: str) -> object:

@@ -172,7 +172,8 @@ class Loop:
         """Poll → decide → commit. Gives back how many records came."""
         assert self._session is not None, "open() first"
         self._pace(stop)
-        records = self._poll(self._session)
+        # what a poll gives before the restore is not ours to drop: it would not come again
+        records = [] if self._assigned is not None else self._poll(self._session)
         if self._assigned is not None:
             self._restore(self._session, self._assigned)
             records = self._session.poll(self.spec.records_max, 0.0)
@@ -242,6 +243,8 @@ class Loop:
             records = session.poll(self.spec.records_max, slice_s)
             woken = self.spec.wake is not None and self.spec.wake.is_set()
             if records or woken or left_s <= slice_s or self._assigned is not None:
+                return records
+            if self._task is None:  # stands by: `run` must see its stop
                 return records
 
     def _woken(self) -> bool:

@@ -22,7 +22,6 @@ from driftloop.kit.errors import Refused
 from driftloop.kit.loop import LoopState
 
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-RUN_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 300.0, 900.0)
 NAMES_MAX = (
     200  # names that tasks count under; more would be a mistake in a task, and go to "other"
 )
@@ -64,42 +63,16 @@ class Metrics:
         self.counts = self._counter(
             "counts", "A task's own counts, by rule or outcome.", *LOOP, "name"
         )
-        self.dead_letters = self._counter(
-            "dead_letters", "Source records refused.", "pipeline", "rule"
-        )
-        self.state_bytes = self._gauge("state_bytes", "A task's state in memory.", *LOOP)
         self.watermark_seconds = self._gauge(
             "watermark_seconds", "Event time of the watermark.", *LOOP
         )
 
     def _declare_models(self) -> None:
-        self.serving_seconds = self._histogram(
-            "serving_seconds",
-            "A batch or call through the model.",
-            SECONDS,
-            "pipeline",
-            "version",
-            "origin",
-        )
-        self.latency_seconds = self._histogram(
-            "latency_seconds", "Source append to score.", SECONDS, "pipeline"
-        )
         self.model_version = self._gauge(
             "model_version", "The version that answers; 0: none.", "pipeline"
         )
         self.provider = self._gauge(
             "provider", "1 for onnxruntime's provider that runs.", "provider"
-        )
-        self.calls_dropped = self._counter(
-            "calls_dropped", "Calls that were not logged.", "pipeline"
-        )
-        self.drifts = self._counter("drifts", "Changes detected.", "pipeline", "lane")
-        self.retrains = self._counter(
-            "retrains", "Wishes for a retrain, by what came of them.", "pipeline", "outcome"
-        )
-        self.runs = self._counter("runs", "Runs, by how they ended.", "pipeline", "outcome")
-        self.stage_seconds = self._histogram(
-            "stage_seconds", "A stage of a run.", RUN_SECONDS, "pipeline", "stage"
         )
         self.realised_loss = self._gauge(
             "realised_loss", "Mean loss of the newest labelled rows.", "pipeline", "model"
@@ -113,7 +86,6 @@ class Metrics:
 
     def _declare_process(self) -> None:
         self.pulses_lost = self._counter("pulses_lost", "Pulses that the broker didn't take.")
-        self.calls = self._counter("calls", "gRPC calls answered.", "method", "code")
         self.build_info = self._gauge("build_info", "1; who this process is.", "service", "replica")
 
     def answer_with(self, pipeline: str, version: int) -> None:

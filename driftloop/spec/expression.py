@@ -108,6 +108,12 @@ def _missing(column: Array) -> NDArray[np.bool_]:
     return np.zeros(column.shape, dtype=np.bool_)
 
 
+def _floats(column: Array) -> Array:
+    """Integers as float64, always: Arrow gives them as such only where a batch holds a null, and
+    int64 would overflow where float64 does not."""
+    return column.astype(np.float64) if column.dtype.kind in "iu" else column
+
+
 def _truth(column: Array) -> NDArray[np.bool_]:
     """Truth values as bool; a missing one (NaN, None) is false."""
     if column.dtype == np.bool_:
@@ -200,6 +206,8 @@ class _Compiler:
         if not self._lenient:
             self.needed.add(name)
         kind = KINDS.get(self._types[name].rstrip("?"), "number")
+        if kind == "number":
+            return kind, lambda columns: _floats(columns[name])
         return kind, lambda columns: columns[name]
 
     def _typed(self, node: ast.expr, wanted: Kind) -> Step:

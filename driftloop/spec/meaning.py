@@ -20,6 +20,7 @@ from driftloop.spec.scalars import kind_of
 # The names of the topics that we make for a pipeline (topics/pipeline, topics/generation); a test
 # compares them.
 PIPELINE_SUFFIXES = ("scores", "dead", "statistics", "quality")
+UNBUILT = "no other kind goes round the whole loop yet"
 TIME = {"time": "time"}  # the event time, in any expression
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
 _WORDS = expression.FUNCTIONS | {
@@ -342,27 +343,25 @@ class Checker:
                 f"{target.from_!r} without the role label",
                 "a source with role: [label]",
             )
-        asked = "positive" if target.kind == "binary" else "value"
-        other = "value" if target.kind == "binary" else "positive"
-        text: str | None = getattr(target, asked)
-        if text is None:
+        if target.kind != "binary":
+            self._wrong(("target", "kind"), repr(target.kind), f"binary: {UNBUILT}")
+            return
+        if target.positive is None:
             self._wrong(
                 ("target",),
-                f"kind: {target.kind} without {asked}",
-                f"{asked}: an expression over {target.from_}",
+                "kind: binary without positive",
+                f"positive: an expression over {target.from_}",
             )
         else:
-            kind = {"binary": "truth", "regression": "number"}.get(target.kind)
-            self._expression(text, {**source.fields, **TIME}, ("target", asked), kind)
-        if getattr(target, other) is not None:
-            self._wrong(("target", other), f"{other} with kind: {target.kind}", f"{asked} alone")
-        if (target.kind == "multiclass") != (len(target.classes) > 2) and (
-            target.kind != "binary" or len(target.classes) != 2
-        ):
+            fields = {**source.fields, **TIME}
+            self._expression(target.positive, fields, ("target", "positive"), "truth")
+        if target.value is not None:
+            self._wrong(("target", "value"), "value with kind: binary", "positive alone")
+        if len(target.classes) not in (0, 2):
             self._wrong(
                 ("target",),
-                f"{len(target.classes)} classes with kind: {target.kind}",
-                "classes: three or more for multiclass; none, or the two names, for binary",
+                f"{len(target.classes)} classes with kind: binary",
+                "classes: none, or the two names",
             )
 
     def _expression(

@@ -12,7 +12,15 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+)
 
 from driftloop.spec.scalars import (
     Duration,
@@ -23,6 +31,7 @@ from driftloop.spec.scalars import (
     Scalar,
     arrow_of,
     duration_us,
+    wrong,
 )
 
 Role = Literal["predict", "update", "label"]
@@ -150,8 +159,9 @@ Feature = Annotated[
 class Target(Strict):
     """What is to be foretold: of a row of `from_`, joined to the row that it is the truth of.
 
-    binary: `positive` is the condition for 1. regression: `value`. multiclass: `value` is one of
-    `classes`.
+    binary: `positive` is the condition for 1. The other kinds are known by name and refused by
+    meaning.py until every service can do them: regression by `value`, multiclass by `value` as one
+    of `classes`.
     """
 
     name: Name
@@ -203,6 +213,13 @@ class Release(Strict):
     baseline: Literal["first", "none"] = "first"
 
 
+# River's own names: another one would only be refused by the monitor, which must not end by a file
+DETECTOR_PARAMS: Mapping[str, frozenset[str]] = {
+    "PageHinkley": frozenset({"min_instances", "delta", "threshold", "alpha", "mode"}),
+    "ADWIN": frozenset({"delta", "clock", "max_buckets", "min_window_length", "grace_period"}),
+}
+
+
 class DetectorSpec(Strict):
     """A detector of river, by name, over closed buckets of one lane."""
 
@@ -210,6 +227,19 @@ class DetectorSpec(Strict):
     lane: Literal["realised"] = "realised"
     on: Literal["log_loss", "squared_error"] = "log_loss"
     params: dict[str, Scalar] = Field(default_factory=dict)
+
+    @field_validator("params")
+    @classmethod
+    def _known(cls, params: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        known = DETECTOR_PARAMS.get(info.data.get("kind", ""), frozenset(params))
+        for name, value in params.items():
+            if name not in known:
+                raise wrong(name, f"one of {', '.join(sorted(known))}")
+            if name == "mode" and value not in ("up", "down", "both"):
+                raise wrong(value, "up, down or both for mode")
+            if name != "mode" and (isinstance(value, bool) or not isinstance(value, int | float)):
+                raise wrong(value, f"a number for {name}")
+        return params
 
 
 class Psi(Strict):
@@ -224,8 +254,8 @@ class Monitor(Strict):
     bucket: Duration = duration_us("6h")
     slack: Duration = duration_us("8h")
     detectors: Annotated[
-        tuple[DetectorSpec, ...], Field(min_length=1, max_length=8, strict=False)
-    ] = (DetectorSpec(),)
+        tuple[DetectorSpec, ...], Field(min_length=1, max_length=1, strict=False)
+    ] = (DetectorSpec(),)  # one until the monitor combines several
     psi: Psi = Field(default_factory=Psi)
 
 

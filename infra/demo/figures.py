@@ -48,7 +48,8 @@ def records(
     dead: Mapping[str, int],
 ) -> dict[str, int]:
     """Every scheduled flight is accounted for: predicted = scored + unlabelled + no_model; missing
-    and doubled are 0.
+    and doubled are 0. Missing are those without an answer, so that an answer to what was never
+    scheduled makes up for none.
     """
     ids = predictions["event_id"]
     labelled = predictions["event_id"].is_in(examples["event_id"].implode())
@@ -60,7 +61,7 @@ def records(
         "scored": int((answered & labelled).sum()),
         "unlabelled": int((answered & ~labelled).sum()),
         "no_model": int((~answered).sum()),
-        "missing": scheduled.n_unique() - ids.n_unique(),
+        "missing": int((~scheduled.unique().is_in(ids.implode())).sum()),
         "doubled": len(ids) - ids.n_unique(),
         "dead": sum(dead.values()),
     }

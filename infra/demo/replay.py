@@ -141,7 +141,18 @@ def client(bootstrap: str) -> Producer:
     )
 
 
+INTERRUPTED = 130  # as a shell says of what Ctrl-C ended
+
+
 def main() -> None:
+    """Ctrl-C reaches us beside the demo, which says all there is to say."""
+    try:
+        _main()
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+
+
+def _main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("bootstrap")
     words.add_argument("--days", type=int)

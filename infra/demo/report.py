@@ -92,7 +92,7 @@ def whole(report: Mapping[str, Any]) -> bool:
     return bool(
         records["missing"] == 0
         and records["doubled"] == 0
-        and accounted == records["predicted"] > 0
+        and accounted == records["predicted"] == records["distinct"] > 0
     )
 
 
@@ -148,6 +148,7 @@ def _scores(
     *,
     calendar_too: bool,
 ) -> dict[str, Any]:
+    rows = rows.filter(pl.col("loop").is_not_nan() & pl.col("frozen").is_not_nan())  # the same rows
     scores: dict[str, Any] = {
         "loop": figures.quality(rows, "loop"),
         "frozen": figures.quality(rows, "frozen"),

@@ -2,13 +2,14 @@
 the log.
 
 Settings by environment: DAYS (first days of the year), KEEP=1 (leave the stack up), CALENDAR=1
-(score a calendar too), CLEAN=1 (without the handful of broken records), SPEED (times real time).
-Exit status 0 only if every row is accounted for."""
+(score a calendar too), CLEAN=1 (without the handful of broken records), SPEED (times real time),
+DEMO_FOLDER (instead of var/demo). Exit status 0 only if every row is accounted for."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -30,7 +31,7 @@ from driftloop.contracts.registry_pb2 import ApplyRequest
 from driftloop.contracts.registry_pb2_grpc import RegistryStub
 from driftloop.kit import rpc
 from driftloop.kit.broker import TopicSpec
-from driftloop.kit.errors import DriftloopError, Unavailable
+from driftloop.kit.errors import DriftloopError, Refused, Unavailable
 from driftloop.kit.kafka import KafkaBroker
 from driftloop.spec import Pipeline, parse
 from infra.demo import faults, flights, replay, report
@@ -38,9 +39,8 @@ from infra.demo.done import Standing, standing
 from infra.demo.warm import warm
 from infra.local import places
 from infra.local.ready import serving
-from infra.local.stack import Stack, interrupt_on_signals
+from infra.local.stack import Stack, interrupt_on_signals, refuse_a_second
 
-FOLDER = places.VAR / "demo"
 FILE = places.ROOT / "infra" / "pipelines" / "flights.yaml"
 LOOPS = (
     ("ingestion", "order"),
@@ -64,16 +64,33 @@ class Settings:
     calendar: bool
     clean: bool
     speed: float
+    folder: Path
 
     @staticmethod
     def of(environ: Mapping[str, str]) -> Settings:
+        """Refused: a number that is none, or out of range."""
+        days = _number(environ, "DAYS", 1, 365)
         return Settings(
-            int(environ["DAYS"]) if environ.get("DAYS") else None,
+            None if days is None else int(days),
             environ.get("KEEP") == "1",
             environ.get("CALENDAR") == "1",
             environ.get("CLEAN") == "1",
-            float(environ.get("SPEED") or replay.SPEED),
+            _number(environ, "SPEED", 1, 10_000_000) or replay.SPEED,
+            Path(environ.get("DEMO_FOLDER") or places.VAR / "demo"),
         )
+
+
+def _number(environ: Mapping[str, str], name: str, least: float, most: float) -> float | None:
+    text = environ.get(name, "")
+    if not text:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not least <= number <= most:
+        raise Refused(f"{name} is {text!r}, wanted a number from {least:g} to {most:,.0f}")
+    return number
 
 
 def main() -> int:
@@ -92,10 +109,10 @@ def main() -> int:
 
 def _demo(settings: Settings, console: Console) -> int:
     begun = time.monotonic()
-    shutil.rmtree(FOLDER, ignore_errors=True)
+    _clear(settings.folder)
     path = replay.prepare(places.cache() / "flights", settings.days, clean=settings.clean)
-    stack = Stack(FOLDER)
-    console.print(f"starting Kafka and the services; logs in {FOLDER / 'log'}")
+    stack = Stack(settings.folder, environ=_own(os.environ))
+    console.print(f"starting Kafka and the services; logs in {settings.folder / 'log'}")
     with stack, contextlib.closing(KafkaBroker(stack.kafka)) as broker:
         pipeline = _declared(stack, broker)
         warm(stack.bootstrap)
@@ -105,12 +122,26 @@ def _demo(settings: Settings, console: Console) -> int:
         sent = _replayed(stack, broker, pipeline, path, settings, console)
         wall_s = time.monotonic() - begun
         figures = report.make(broker, pipeline, path, _facts(stack, settings, wall_s, sent))
-        report.write(FOLDER, figures)
-        report.tell(figures, FOLDER, console)
+        report.write(settings.folder, figures)
+        report.tell(figures, settings.folder, console)
         whole = report.whole(figures)
         if settings.keep:
             _keep(console)
     return 0 if whole else 1
+
+
+def _own(environ: Mapping[str, str]) -> dict[str, str]:
+    """Without what `driftloop env` may have put there: the demo has a broker of its own."""
+    return {k: v for k, v in environ.items() if not k.startswith(("KAFKA_", "DRIFTLOOP_"))}
+
+
+def _clear(folder: Path) -> None:
+    """What an earlier demo left there, and nothing else."""
+    refuse_a_second(folder)
+    for name in ("kafka", "data", "log"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in ("report.json", "report.html", "flights.png"):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _declared(stack: Stack, broker: KafkaBroker) -> Pipeline:
@@ -141,7 +172,7 @@ def _await_loops(stack: Stack, pipeline: str) -> None:
         missing = {each for each in missing if not serving(addresses[each[0]], each[1])}
         if missing and time.monotonic() > deadline:
             named = ", ".join(sorted(loop for _, loop in missing))
-            raise Unavailable(f"loops {named} do not run; see the logs in {FOLDER / 'log'}")
+            raise Unavailable(f"loops {named} do not run; see the logs in {stack.folder / 'log'}")
         time.sleep(VIEW_S)
 
 
@@ -209,7 +240,9 @@ def _drained(
 def _mind(stack: Stack, feed: Watch) -> None:
     for name, restarts in stack.restarts().items():
         if restarts:
-            feed.trouble(f"{name} was started again ({restarts}), see {FOLDER / 'log' / name}.log")
+            feed.trouble(
+                f"{name} was started again ({restarts}), see {stack.folder / 'log' / name}.log"
+            )
 
 
 @contextlib.contextmanager

@@ -24,7 +24,8 @@ from typing import Any, Literal, Self
 
 import psutil
 
-from driftloop.kit.errors import DriftloopError, Refused
+from driftloop.client.addresses import reachable
+from driftloop.kit.errors import DriftloopError, Refused, Unavailable
 from infra.local import layout, places, ports
 from infra.local.kafka import Kafka
 from infra.local.say import say
@@ -65,9 +66,10 @@ class Stack:
         """Start all, wait until all are ready. Refused, Unavailable: in words; then nothing of it
         is left running.
         """
-        _refuse_a_second(self.folder)
+        refuse_a_second(self.folder)
         self._check_ports()
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._write()  # whose it is, before the long part: for `stop`, and for a second one
         try:
             self._start()
         except BaseException:
@@ -149,7 +151,8 @@ class Stack:
     def _broker(self, supervisor: Supervisor) -> dict[str, str]:
         """KAFKA_… of the broker given, or of one that is started here."""
         given = {name: value for name, value in self._base.items() if name.startswith("KAFKA_")}
-        if given.get("KAFKA_BOOTSTRAP"):
+        if named := given.get("KAFKA_BOOTSTRAP"):
+            _refuse_nobody(named)
             return given
         kafka = self._own = Kafka(self._kafka_folder, ports.KAFKA if self._fixed else 0)
         kafka.start()
@@ -195,12 +198,22 @@ def _holder(path: Path) -> psutil.Process | None:
         return None
 
 
-def _refuse_a_second(folder: Path) -> None:
+def refuse_a_second(folder: Path) -> None:
     holder = _holder(folder / "stack.json")
     if holder is not None and holder.pid != os.getpid():
         raise Refused(
             f"a stack runs already in {folder} (process {holder.pid}): `make stop` ends it"
         )
+
+
+def _refuse_nobody(bootstrap: str) -> None:
+    """At once and in one line, instead of by the end of a waiting service's log."""
+    try:
+        reachable(bootstrap)
+    except Unavailable as error:
+        raise Unavailable(
+            f"no broker answers at {bootstrap}: mend KAFKA_BOOTSTRAP, or unset it to have one here"
+        ) from error
 
 
 def run(folder: Path) -> None:

@@ -18,7 +18,7 @@ class Usage:
     """`rss_mb` is the largest sum over the service's processes that were alive together, in 10^6
     bytes.
 
-    Pages that a forked child shares with its parent count in both.
+    Pages that a forked child shares with its parent count once where the system tells (PSS).
     """
 
     cpu_s: float
@@ -43,7 +43,9 @@ class Meter:
     def sample(self) -> None:
         """Read every process that is alive."""
         for name, root in self._roots.items():
-            resident = sum(self._read(name, process) for process in _family(root))
+            family = _family(root)
+            shared = len(family) > 1
+            resident = sum(self._read(name, process, shared=shared) for process in family)
             self._rss_peak[name] = max(self._rss_peak[name], resident)
 
     def usage(self) -> dict[str, Usage]:
@@ -53,7 +55,7 @@ class Meter:
             for name, times in self._cpu_s.items()
         }
 
-    def _read(self, name: str, process: psutil.Process) -> int:
+    def _read(self, name: str, process: psutil.Process, *, shared: bool) -> int:
         """Resident bytes now; its CPU time is kept under (pid, start), which no other process ever
         has.
         """
@@ -62,9 +64,17 @@ class Meter:
                 times = process.cpu_times()
                 key = (process.pid, process.create_time())
                 self._cpu_s[name][key] = times.user + times.system
-                return int(process.memory_info().rss)
+                return _resident(process, shared=shared)
         except (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
             return 0
+
+
+def _resident(process: psutil.Process, *, shared: bool) -> int:
+    """PSS costs a millisecond or two, so only those who share pages are asked for it."""
+    if shared:
+        full = process.memory_full_info()
+        return int(getattr(full, "pss", full.rss))
+    return int(process.memory_info().rss)
 
 
 def _family(root: psutil.Process) -> list[psutil.Process]:

@@ -19,8 +19,8 @@ COMPILE = (
     *("--universal", "--python-version", "3.11"),
     *("--generate-hashes", "--no-header", "--no-annotate"),
 )
-# Each after the one that it must agree with.
-LOCKS = (("build", None), ("cpu", None), ("dev", "cpu"), ("gpu", "cpu"))
+# Each after the one that it must agree with. Peers are programs of others that only speak with us.
+LOCKS = (("build", None), ("cpu", None), ("dev", "cpu"), ("gpu", "cpu"), ("peers/triton", None))
 ADDRESS = re.compile(r"https?://|^--(?:extra-)?index-url|^--find-links", re.MULTILINE)
 
 
@@ -34,7 +34,7 @@ def main() -> int:
     jars.LOCK.write_text(jars.resolve())
     named = [
         str(path)
-        for path in (*(ROOT / "requirements").glob("*.lock"), jars.LOCK)
+        for path in (*(ROOT / "requirements").rglob("*.lock"), jars.LOCK)
         if names_address(path)
     ]
     sys.stderr.writelines(

@@ -25,7 +25,7 @@ from services.evaluation.rpc import Doors
 
 JUDGE = "services.evaluation.judge"
 TICK_S = 0.1  # how soon a child's end is seen
-NICE = 10  # a judgement gives way to what must be answered now
+NICE = 5  # a judgement gives way to what must be answered now
 
 
 def build(config: Config, kit: Kit) -> App:

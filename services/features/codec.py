@@ -80,7 +80,7 @@ class RecordsCodec:
         facts[kernel.PLACE] = np.where(asked, np.cumsum(asked) - 1, -1)
         facts[kernel.ID] = hash64(head["_id"]).view(np.int64)
         facts[kernel.JOINS] = hash64(head["_joins"]).view(np.int64)
-        facts[kernel.JOINED] = head["_joins"].is_valid().to_numpy(zero_copy_only=False)
+        facts[kernel.JOINED] = valid(head["_joins"])
         rows = Rows(facts, *self._fields(table, facts[kernel.TIME]))
         return Batch(rows, head["_id"].filter(pa.array(asked)), _asked_columns(table, asked))
 
@@ -93,9 +93,16 @@ class RecordsCodec:
         return columns, {name: key_bits(table.column(name)) for name in self._program.keys}
 
 
+def valid(column: pa.Array) -> NDArray[np.bool_]:
+    """Where there is a value. Arrow's own kernel costs 10 us also where there is one everywhere."""
+    if not column.null_count:
+        return np.ones(len(column), np.bool_)
+    return column.is_valid().to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+
+
 def key_bits(column: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
     """64 bits a row that tell the values of a field apart, and where there is one."""
-    known = column.is_valid().to_numpy(zero_copy_only=False)
+    known = valid(column)
     if pa.types.is_string(column.type):
         return hash64(column), known
     if pa.types.is_floating(column.type):

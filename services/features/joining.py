@@ -58,6 +58,10 @@ class Outcome:
         vectors = [f.vectors[c] for f, c in zip(self.found, chosen, strict=True)]
         return Found(np.concatenate(lines), np.concatenate(vectors)), pa.concat_arrays(ids)
 
+    def holds(self, outcome: int) -> bool:
+        """Cheaper than `of` where there is none, as of corrections nearly always."""
+        return any((found.lines[:, kernel.F_OUTCOME] == outcome).any() for found in self.found)
+
 
 class JoinTask:
     """Rows are remembered until both of their partition's logs have passed their time + horizon."""
@@ -183,9 +187,10 @@ class JoinTask:
         return note(**{"from": start, "watermark": floor})
 
     def _outputs(self, outcome: Outcome, now: Moment) -> list[Emit]:
-        if not any(len(found.lines) for found in outcome.found):
-            return []
-        return [*self._example_emits(outcome, now), *self._correction_emits(outcome, now)]
+        return [
+            *(self._example_emits(outcome, now) if outcome.holds(kernel.EXAMPLE) else ()),
+            *(self._correction_emits(outcome, now) if outcome.holds(kernel.CORRECTION) else ()),
+        ]
 
     def _example_emits(self, outcome: Outcome, now: Moment) -> list[Emit]:
         found, ids = outcome.of(kernel.EXAMPLE)

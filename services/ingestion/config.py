@@ -44,6 +44,6 @@ class Config:
     record_bytes_max: int = setting(
         1_000_000,
         at_least=1_000,
-        at_most=10_000_000,
-        why="a source record beyond this is a dead letter: too_large",
+        at_most=1_000_000,
+        why="a source record beyond this is a dead letter: too_large; `records` takes 1 MiB",
     )

@@ -84,6 +84,8 @@ class OrderTask:
         self._spoke_ms = dict.fromkeys(
             range(-1, pipeline.partitions), 0
         )  # -1: `records`; else partitions of `labels`
+        # without a commit yet: where they begin goes along, or `latest` would be each start anew
+        self._begun: set[Place] = set()
         self._counts: Counter[str] = Counter()
         self._counted_ms = self._sampled_ms = 0
         self._samples: deque[tuple[int, int]] = deque(
@@ -108,7 +110,9 @@ class OrderTask:
             )
         self._merge = Merge(ends, positions, stall_ms=self._limits.stall_ms)
         self._recall(assigned)
-        return {}
+        committed = assigned.positions
+        self._begun = {p for p in positions if committed[self._partition(p)].offset is None}
+        return {self._partition(place): positions[place] for place in self._begun}
 
     def handle(self, records: Sequence[Record], now: Moment) -> Decision:
         by_partition: dict[Place, list[Record]] = {}
@@ -227,10 +231,13 @@ class OrderTask:
             emits += self._heartbeats(now)
         self._counts.update(outcome.counts)
         offsets = {
-            (self._topics[place[0]], place[1]): after
+            self._partition(place): after
             for place, before_offset in before.items()
-            if (after := self._merge.next_offset(place)) != before_offset or place in read
+            if (after := self._merge.next_offset(place)) != before_offset
+            or place in read
+            or place in self._begun
         }
+        self._begun.clear()
         latencies = [float(now.ms - each.row.source_ms) for each in outcome.accepted[::50]]
         return Decision(
             emits,
@@ -274,13 +281,11 @@ class OrderTask:
     def _dead_letter(self, row: Row, rule: str, reason: str) -> Emit:
         place = self._topics[row.rank], row.partition, row.offset
         record: Record = row.origin
-        value, key = record.value, record.key
-        if (
-            len(value or b"") + len(key or b"")
-            > self._dead.declaration.message_bytes_max - DEAD_ROOM_BYTES
-        ):
-            value, key = dead_stub(place, value or b""), None
-        headers = [*record.headers, *dead_headers(rule, reason, place, row.source_ms)]
+        value, key, own = record.value, record.key, record.headers
+        size = len(value or b"") + len(key or b"") + sum(len(n) + len(text) for n, text in own)
+        if size > self._dead.declaration.message_bytes_max - DEAD_ROOM_BYTES:
+            value, key, own = dead_stub(place, value or b""), None, ()
+        headers = [*own, *dead_headers(rule, reason, place, row.source_ms)]
         return emit_raw(self._dead, value, key=key, partition=0, headers=headers)
 
     def _heartbeats(self, now: Moment) -> list[Emit]:
@@ -338,6 +343,9 @@ class OrderTask:
         ]
 
     # State
+
+    def _partition(self, place: Place) -> Partition:
+        return self._topics[place[0]], place[1]
 
     def _unread(self, place: Place) -> int:
         return self._assigned.unread(self._topics[place[0]], place[1])

@@ -76,7 +76,8 @@ def _decide(declared: Declared, config: Config, kit: Kit) -> LoopSpec:
     rules = _rules(declared.pipeline)
 
     def task() -> DecideTask:
-        readings = Readings(len(declared.pipeline.feature_names()))
+        pipeline = declared.pipeline
+        readings = Readings(len(pipeline.feature_names()), pipeline.monitor.psi.buckets)
         return DecideTask(
             name, generation, lambda: Policy(rules), rules, _heard(readings, declared, kit)
         )

@@ -5,6 +5,7 @@ control events.
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 
 from driftloop.contracts import topics
 from driftloop.contracts.feature_pb2 import Examples
@@ -166,8 +167,9 @@ def _own_baseline(message: Predictions, answered: np.ndarray, nothing: np.ndarra
     return answered if message.version and message.baseline_version == message.version else nothing
 
 
-def _ints(batch: object, name: str) -> np.ndarray:
-    return batch.column(name).to_numpy(zero_copy_only=False)  # type: ignore[attr-defined,no-any-return]
+def _ints(batch: pa.RecordBatch, name: str) -> np.ndarray:
+    values: np.ndarray = batch.column(name).to_numpy(zero_copy_only=False)
+    return values
 
 
 def _sum(values: np.ndarray) -> float:

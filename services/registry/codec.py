@@ -168,8 +168,10 @@ def stored(fact: domain.Stored) -> ArtifactStored:
     )
 
 
-def version(fact: domain.Versioned, aliases: dict[str, int] | None = None) -> ModelVersion:
-    """A version with the aliases that point to it."""
+def version(
+    fact: domain.Versioned, aliases: dict[str, int] | None = None, by: str = ""
+) -> ModelVersion:
+    """A version with the aliases that point to it, and who has made it live since."""
     named = [name for name, number in (aliases or {}).items() if number == fact.version]
     return ModelVersion(
         pipeline=fact.pipeline,
@@ -184,7 +186,7 @@ def version(fact: domain.Versioned, aliases: dict[str, int] | None = None) -> Mo
         inputs=fact.inputs,
         classes=fact.classes,
         created_ms=fact.created_ms,
-        released_by=fact.released_by,
+        released_by=by or fact.released_by,
         aliases=named,
     )
 

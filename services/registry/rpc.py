@@ -115,15 +115,14 @@ class Doors(RegistryServicer):
     def Models(self, request: ModelsRequest, context: grpc.ServicerContext) -> ModelsReply:
         with self._shown.reading() as ledger:
             _known(ledger, request.pipeline)
-            aliases = ledger.aliases(request.pipeline)
             versions = ledger.versions.get(request.pipeline, {}).values()
-            return ModelsReply(models=[codec.version(version, aliases) for version in versions])
+            return ModelsReply(models=[_shown(ledger, version) for version in versions])
 
     @answers
     def Model(self, request: ModelRequest, context: grpc.ServicerContext) -> ModelVersion:
         with self._shown.reading() as ledger:
             _known(ledger, request.pipeline)
-            return codec.version(_wanted(ledger, request), ledger.aliases(request.pipeline))
+            return _shown(ledger, _wanted(ledger, request))
 
     @answers
     def Runs(self, request: RunsRequest, context: grpc.ServicerContext) -> RunsReply:
@@ -165,10 +164,7 @@ class Doors(RegistryServicer):
             if released is None:
                 raise Refused(f"{request.pipeline} served no model at {at_ms} ms", status=NOT_FOUND)
             model = ledger.versions[request.pipeline][released.version]
-            return WhoServedReply(
-                released=codec.released(released),
-                model=codec.version(model, ledger.aliases(request.pipeline)),
-            )
+            return WhoServedReply(released=codec.released(released), model=_shown(ledger, model))
 
     @answers
     def Upload(
@@ -277,6 +273,11 @@ def _known(ledger: domain.Ledger, pipeline: str) -> None:
     if pipeline not in ledger.declarations:
         there = ", ".join(ledger.declarations) or "none"
         raise Refused(f"pipeline {pipeline!r} is not declared; there is: {there}", status=NOT_FOUND)
+
+
+def _shown(ledger: domain.Ledger, version: domain.Versioned) -> ModelVersion:
+    by = ledger.first_released_by(version.pipeline, version.version)
+    return codec.version(version, ledger.aliases(version.pipeline), by)
 
 
 def _wanted(ledger: domain.Ledger, request: ModelRequest) -> domain.Versioned:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from driftloop.contracts import topics
 from driftloop.kit import envelope
 from driftloop.kit.broker import Broker
-from driftloop.kit.errors import Unavailable
+from driftloop.kit.errors import Malformed, Unavailable
 from driftloop.kit.log import logger
 from driftloop.kit.topic import Emit, emit
 from services.serving import codec
@@ -88,7 +88,7 @@ class Journal:
     def _write(self, calls: Sequence[Call]) -> None:
         try:
             self._broker.append([emit for call in calls for emit in _emits(call)])
-        except Unavailable as error:
+        except (Malformed, Unavailable) as error:  # too large for the topic, or no broker
             log.warning("%d calls not written down: %s", len(calls), error)
             for call in calls:
                 call.standing.counts.add("calls_dropped", len(call.ids))
@@ -102,12 +102,10 @@ def _emits(call: Call) -> list[Emit]:
     emits = []
     for partition in np.unique(partitions).tolist():
         chosen = np.flatnonzero(partitions == partition)
-        message = codec.predictions(
-            codec.take(rows, partition, chosen),
-            call.answering,
-            codec.chosen(call.answer, chosen),
-            origin=codec.CALL,
-            scored_at_us=call.at_ms * 1000,
-        )
-        emits.append(emit(topic, message, partition=partition))
+        taken, answer = codec.take(rows, partition, chosen), codec.chosen(call.answer, chosen)
+        for piece, part in codec.pieces(taken, answer, rows.head):
+            message = codec.predictions(
+                piece, call.answering, part, origin=codec.CALL, scored_at_us=call.at_ms * 1000
+            )
+            emits.append(emit(topic, message, partition=partition))
     return emits

@@ -21,6 +21,7 @@ from services.serving.calls import Call, Journal
 from services.serving.domain import Answering
 from services.serving.models import Models, Standing
 
+ID_CHARACTERS_MAX = 1_000  # it is written down with every row of the call
 SERVER, SERVER_VERSION = "driftloop", "1"
 NOT_FOUND, FAILED_PRECONDITION = "NOT_FOUND", "FAILED_PRECONDITION"
 
@@ -77,6 +78,10 @@ class Doors(GRPCInferenceServiceServicer):
         self, request: v2.ModelInferRequest, context: grpc.ServicerContext
     ) -> v2.ModelInferResponse:
         standing, answering = self._found(request.model_name, request.model_version)
+        if len(request.id) > ID_CHARACTERS_MAX:
+            raise Refused(
+                f"id has {len(request.id)} characters, wanted at most {ID_CHARACTERS_MAX}"
+            )
         vectors = tensors.vectors(
             request, width=len(answering.release.inputs), rows_max=self._call_rows_max
         )

@@ -24,7 +24,7 @@ from services.training.rpc import Doors
 
 FIT = "services.training.fit"
 TICK_S = 0.1  # how soon a child's end is seen: a tenth of what a fit takes at least
-NICE = 10  # a fit gives way to what must be answered now
+NICE = 5  # a fit gives way to what must be answered now, and still ends soon
 
 
 def build(config: Config, kit: Kit) -> App:

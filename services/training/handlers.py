@@ -116,7 +116,6 @@ class TrainingTask:
         self._foundry, self._inbox, self._children_max = foundry, inbox, children_max
         self._runs = Runs(self._known)
         self._jobs: dict[str, Job] = {}
-        self._begun: set[str] = set()  # accepted, and the acceptance committed
         self._answers: list[tuple[Future[Any], Any]] = []
         self._assigned: Assigned | None = None
 
@@ -124,8 +123,8 @@ class TrainingTask:
         if not self._foundry.ready():
             raise Unavailable("the pipelines are still being read")
         self._assigned = assigned
-        for message in _all(assigned, RESOLVED.name, RetrainResolved):
-            self._runs.learn(codec.resolution(message.message))
+        for resolved in _all(assigned, RESOLVED.name, RetrainResolved):
+            self._learn(resolved.message)
         for trained in _all(assigned, TRAINED.name, ModelTrained):
             self._runs.trained(trained.message.run_id)
         for finished in _all(assigned, FINISHED.name, RunFinished):
@@ -159,7 +158,6 @@ class TrainingTask:
         for future, answer in self._answers:
             future.set_result(answer)
         self._answers = []
-        self._begun.update(self._jobs)
         working = sum(job.work is not None for job in self._jobs.values())
         for job in [job for job in self._jobs.values() if job.work is None][
             : self._children_max - working
@@ -173,6 +171,13 @@ class TrainingTask:
                 job.work.cancel()
         self._inbox.give_up("training's loop begins anew, here or on another replica; ask again")
         self._jobs, self._answers = {}, []
+
+    def _learn(self, message: RetrainResolved) -> None:
+        """An answer that was given before; anyone may write there, what is none is passed over."""
+        try:
+            self._runs.learn(codec.resolution(message))
+        except Malformed as error:
+            log.warning("control event passed over: %s", error)
 
     def _requested(self, record: Record, now: Moment, counts: Counter[str]) -> list[Emit]:
         """The one answer to one request."""
@@ -283,6 +288,8 @@ class TrainingTask:
         )
 
     def _obey(self, command: Command, future: Future[Any], now: Moment) -> list[Emit]:
+        if not future.set_running_or_notify_cancel():
+            return []  # who asked has gone; from here on its answer can't be refused
         if isinstance(command, Cancel):
             self._answers.append((future, self._cancel(command)))
             return []

@@ -11,7 +11,8 @@ from infra.local import jars
 from infra.tools import lock
 
 REQUIREMENTS = lock.ROOT / "requirements"
-LOCKS = [*sorted(REQUIREMENTS.glob("*.lock")), jars.LOCK]
+PYTHON = [str(path.relative_to(REQUIREMENTS)) for path in sorted(REQUIREMENTS.rglob("*.lock"))]
+LOCKS = [*(REQUIREMENTS / name for name in PYTHON), jars.LOCK]
 
 
 def pins(name: str) -> set[str]:
@@ -33,7 +34,17 @@ def test_an_address_in_a_lock_is_seen(tmp_path: Path, wrong: str) -> None:
     assert lock.names_address(tmp_path / "x.lock")
 
 
-@pytest.mark.parametrize("name", ["build.lock", "cpu.lock", "gpu.lock", "dev.lock"])
+def test_every_lock_is_made_by_make_lock() -> None:
+    made = sorted(f"{name}.lock" for name, _ in lock.LOCKS)
+
+    assert made == PYTHON
+    for name in made:
+        asked = (REQUIREMENTS / name).with_suffix(".in").read_text()
+        included = re.findall(r"^-r (\S+)", asked, re.MULTILINE)
+        assert [other for other in included if not (REQUIREMENTS / other).is_file()] == []
+
+
+@pytest.mark.parametrize("name", PYTHON)
 def test_every_package_is_locked_by_digest(name: str) -> None:
     entries = re.split(r"\n(?=\S)", (REQUIREMENTS / name).read_text().strip())
 

@@ -4,63 +4,48 @@ again; and with every service killed once, nothing is lost and nothing doubled.
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import polars as pl
 import pytest
 
 from infra.demo import figures
 from infra.local.layout import FIRST, OTHERS
 from infra.tools import sea
+from tests.e2e.conftest import DRIFT, ROWS, Looped
 from tests.support.eventually import eventually
-from tests.support.loop import World
+from tests.support.loop import World, ids, last_us
 
-ROWS, DRIFT = 7_000, 3_000
+pytestmark = pytest.mark.timeout(240)
 
 
-@pytest.mark.timeout(240)
-def test_a_drift_brings_a_better_model_unattended(world: World) -> None:
-    stream = "sea-loop"
-    world.declare(stream)
-    events = list(sea.events(ROWS, DRIFT))
-    world.produce(stream, events[:4_000])
-    eventually(lambda: world.released(stream), within_s=60, every_s=0.3)
-    world.produce(stream, events[4_000:9_000])
-    eventually(lambda: world.drifts(stream), within_s=60, every_s=0.3)
-    eventually(lambda: world.released(stream)[-1].version > 1, within_s=60, every_s=0.3)
-    newest = world.released(stream)[-1].version
-    world.produce(stream, events[9_000:])
-    world.end(stream, last_us(events))
-
+def test_every_row_is_answered_once(looped: Looped) -> None:
+    world, stream = looped.world, looped.stream
     predictions, examples = world.predictions(stream), world.examples(stream)
-    told = figures.records(0, ids(events), predictions, examples, {})
+    told = figures.records(0, ids(looped.events), predictions, examples, {})
     assert (told["missing"], told["doubled"], told["distinct"]) == (0, 0, ROWS)
-    assert world.scores(stream)["event_id"].n_unique() == len(world.scores(stream)) == ROWS
-    rows = figures.scored_rows(predictions, examples)
-    after = rows.filter(pl.col("version") == newest)
-    assert after.height > 500
-    assert figures.quality(after, "loop")["auc"] > 0.95 > figures.quality(after, "frozen")["auc"]
+    scores = world.scores(stream)
+    assert scores["event_id"].n_unique() == len(scores) == ROWS
     assert sum(each.predicted for each in world.statistics(stream)) == ROWS
 
-    [request] = [r for r in world.requests(stream) if r.message.trigger == "drift"][:1]
-    assert request.message.evidence.value > request.message.evidence.reference
+
+def test_a_drift_brings_a_better_model_unattended(looped: Looped) -> None:
+    world, stream = looped.world, looped.stream
+    rows = figures.scored_rows(world.predictions(stream), world.examples(stream))
+    after = rows.filter(pl.col("version") == looped.version)
+    assert after.height > 500
+    assert figures.quality(after, "loop")["auc"] > 0.95 > figures.quality(after, "frozen")["auc"]
+    asked = next(each for each in world.requests(stream) if each.message.trigger == "drift")
+    assert asked.message.evidence.value > asked.message.evidence.reference
+
+
+def test_every_request_has_one_answer_and_every_run_one_end(looped: Looped) -> None:
+    world, stream = looped.world, looped.stream
     answered = [each.request_id for each in world.resolved(stream)]
     assert sorted(answered) == sorted(each.id for each in world.requests(stream))
-    runs = [each.run_id for each in world.resolved(stream) if each.outcome == "accepted"]
-    eventually(lambda: {each.run_id for each in world.finished(stream)} == set(runs), within_s=60)
+    runs = {each.run_id for each in world.resolved(stream) if each.outcome == "accepted"}
+    eventually(lambda: {each.run_id for each in world.finished(stream)} == runs, within_s=60)
     assert len(world.finished(stream)) == len(runs)
 
 
-@pytest.mark.timeout(120)
-def test_a_rollback_brings_the_former_model_back_to_serving(world: World) -> None:
-    stream = "sea-loop"
-    newest = world.released(stream)[-1]
-    back = world.rollback(stream)
-    assert (back.version, back.cause) == (newest.previous_version, "rollback")
-    assert world.released(stream)[-1].version == newest.previous_version
-
-
-@pytest.mark.timeout(240)
 def test_each_service_killed_once_under_load_loses_and_doubles_nothing(world: World) -> None:
     stream = "sea-kills"
     world.declare(stream)
@@ -72,10 +57,7 @@ def test_each_service_killed_once_under_load_loses_and_doubles_nothing(world: Wo
         before = world.stack.restarts()[service]
         world.stack.kill(service)
         world.produce(stream, events[number * step : (number + 1) * step])
-        eventually(
-            lambda service=service, before=before: world.stack.restarts()[service] > before,  # type: ignore[misc]
-            within_s=30,
-        )
+        eventually(lambda s=service, n=before: world.stack.restarts()[s] > n, within_s=30)  # type: ignore[misc]
     world.produce(stream, events[(len(services) + 1) * step :])
     world.end(stream, last_us(events))
 
@@ -90,13 +72,3 @@ def test_each_service_killed_once_under_load_loses_and_doubles_nothing(world: Wo
     answered = [each.request_id for each in world.resolved(stream)]
     assert len(answered) == len(set(answered))
     assert set(answered) == {each.id for each in world.requests(stream)}
-
-
-def ids(events: list[tuple[str, str]]) -> pl.Series:
-    rows = [line for topic, line in events if topic == sea.EVENTS]
-    return pl.Series(rows).str.json_path_match("$.id")
-
-
-def last_us(events: list[tuple[str, str]]) -> int:
-    text = pl.Series([events[-1][1]]).str.json_path_match("$.at")[0]
-    return int(datetime.fromisoformat(text).timestamp() * 1e6)

@@ -74,7 +74,8 @@ def test_bad_input_and_kills_leave_each_row_once_in_one_order(
             ]
         )
         eventually(lambda: envelopes(broker)[-1].envelope.watermark_us == END_US, 60, 0.2)
-        assert (first.end(), second.end()) == (0, 0)
+        # The one that was killed last may still be starting, before it heeds signals.
+        assert {first.end(), second.end()} <= {0, -signal.SIGTERM}
 
     rows, found = records(broker), list(labels(broker))
     assert Counter(row["_id"] for row in rows if row["_roles"] == 1) == Counter(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -125,3 +126,15 @@ class World:
     def rollback(self, stream: str) -> ModelReleased:
         request = RollbackRequest(pipeline=stream, by="test", reason="to see it go back")
         return self.registry.Rollback(request, timeout=30)
+
+
+def ids(events: list[tuple[str, str]]) -> pl.Series:
+    """The event ids of the rows that must be answered."""
+    rows = [line for topic, line in events if topic == sea.EVENTS]
+    return pl.Series(rows).str.json_path_match("$.id")
+
+
+def last_us(events: list[tuple[str, str]]) -> int:
+    """The time of the last event, µs."""
+    text = pl.Series([events[-1][1]]).str.json_path_match("$.at")[0]
+    return int(datetime.fromisoformat(text).timestamp() * 1e6)

@@ -190,15 +190,6 @@ class KafkaBroker:
             raise Unavailable(f"metadata of {topic}: {found.error}")
         return len(found.partitions)
 
-    def _await(self, topics: Sequence[str]) -> None:
-        """A topic that was just made is known some milliseconds later; lists know it last."""
-        clock = SystemClock()
-        deadline = clock.seconds() + ASK_S
-        while not set(topics) <= set(self.topics()) or None in map(self.partitions, topics):
-            if clock.seconds() > deadline:
-                raise Unavailable(f"topics were made, but are not there after {ASK_S:g} s")
-            clock.sleep(0.01)
-
     def _pooled(self, topic: str, partition: int, start: int) -> Iterator[tuple[list[Record], int]]:
         with self._lock:
             consumer = self._readers.pop() if self._readers else self._reader({})

@@ -21,6 +21,8 @@ from driftloop.spec import Pipeline, Source, kind_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 YEAR_2200_US = 7_258_118_400_000_000
+# 1,000 bytes of UTF-8 at most, and 1,000 rows an envelope: a message of ours takes 1 MiB
+ID_CHARACTERS_MAX = 250
 _INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _TYPES: Mapping[str, Any] = {
     "string": str,
@@ -102,13 +104,17 @@ class SourceReader:
             )
         for place, to_us in self._own_times:
             values = self._with_time(values, place, to_us)
-        event_id = self._id(values) if self._source.id else own_id
+        event_id = cast(str, self._id(values) if self._source.id else own_id)
+        if len(event_id) > ID_CHARACTERS_MAX:
+            raise _too_long("id", event_id)
         if not self._source.joins:
-            return values, time_us, cast(str, event_id), None
+            return values, time_us, event_id, None
         joins = event_id if self._same else self._joins(values)
         if joins is None:
             raise Bad("unknown_join", f"one of {', '.join(self._source.joins)} is null")
-        return values, time_us, cast(str, event_id), joins
+        if len(joins) > ID_CHARACTERS_MAX:
+            raise _too_long("joined id", joins)
+        return values, time_us, event_id, joins
 
     def _with_time(
         self, values: tuple[Any, ...], place: int, to_us: Callable[[Any], int | None]
@@ -139,6 +145,12 @@ class SourceReader:
             if bad is not None:
                 return bad
         return Bad("wrong_type", str(error))
+
+
+def _too_long(what: str, text: str) -> Bad:
+    return Bad(
+        "id_too_long", f"its {what} has {len(text)} characters, more than {ID_CHARACTERS_MAX}"
+    )
 
 
 def _struct(source: Source, names: Sequence[str]) -> type[msgspec.Struct]:

@@ -9,7 +9,7 @@ ends. Nothing here knows of Kafka or protobuf.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
 import numpy as np
@@ -30,6 +30,7 @@ Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]
 
 NEVER = 2**62
+PIECE_ROWS_MAX = 20_000  # 16 bytes a row and histograms: a message of `statistics` takes 1 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ R = TypeVar("R", Predicted, Labelled)
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """One bucket of one version; `losses` in the order of (time, event id)."""
+    """One bucket of one version, or a piece of it; `losses` in the order of (time, event id)."""
 
     start_us: int
     end_us: int
@@ -280,7 +281,12 @@ def _summed(
             predicted=_count(asked, number, predicted.versions, version),
             unlabelled=_count(gone, number, predicted.versions, version),
         )
-        closed.append(_with_losses(said, shape, predicted, labelled, at[mine], of[mine]))
+        rows, truths = at[mine], of[mine]
+        order = _by_time_and_id(predicted.times_us[rows], predicted.ids.take(pa.array(rows)))
+        for piece in np.split(order, list(range(PIECE_ROWS_MAX, len(order), PIECE_ROWS_MAX))):
+            args = (shape, predicted, labelled, rows[piece], truths[piece])
+            closed.append(_with_losses(said, *args))
+            said = replace(said, predicted=0, unlabelled=0)
     return closed
 
 
@@ -289,8 +295,6 @@ def _with_losses(
 ) -> Closed:
     if not len(at):
         return said
-    order = _by_time_and_id(predicted.times_us[at], predicted.ids.take(pa.array(at)))
-    at, of = at[order], of[order]
     newest = int(labelled.appended_ms[of].max())
     late = int((predicted.times_us[at] < said.start_us).sum())
     scored = said.version > 0

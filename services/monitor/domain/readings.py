@@ -34,6 +34,7 @@ class Readings:
     """Gathers the newest rows of the live version, and its first as PSI's reference."""
 
     features: int
+    groups: int = 10  # of PSI
     _version: int = 0
     _reference: NDArray[np.int64] | None = None
     _reference_rows: int = 0
@@ -82,7 +83,8 @@ class Readings:
             self._reference_rows += rows
             return None
         assert self._reference is not None
-        return np.array([psi(old, new) for old, new in zip(self._reference, newest, strict=True)])
+        pairs = zip(self._reference, newest, strict=True)
+        return np.array([psi(old, new, self.groups) for old, new in pairs])
 
 
 def auc(histogram: NDArray[np.int64]) -> float:

@@ -151,7 +151,7 @@ class Book:
         terms = self._terms(declared.yaml)
         version = self._new_version(trained, evaluated, winner, terms, now_ms)
         if terms.approve:
-            name = f"{version.pipeline} {version.version}"
+            name = f"{version.pipeline}@{version.version}"
             reason = f"release.mode is approve: `driftloop promote {name}` makes it live"
             return [
                 *self._enter(version),

@@ -83,6 +83,11 @@ class Ledger:
         named = {"champion": live.version, "baseline": releases[0].version}
         return named | ({"previous": live.previous_version} if live.previous_version else {})
 
+    def first_released_by(self, pipeline: str, version: int) -> str:
+        """Who made a version live the first time; empty: no one yet."""
+        releases = self.releases.get(pipeline, [])
+        return next((release.by for release in releases if release.version == version), "")
+
     def who_served(self, pipeline: str, at_ms: int) -> Released | None:
         """The release that was live at a wall time."""
         releases = self.releases.get(pipeline, [])

@@ -99,6 +99,7 @@ def test_a_wrong_file_is_not_sent_to_the_registry(run: Run, tmp_path: Path) -> N
         ["predict", "small", "[1]"],
         ["who-served", "small", "--at", "yesterday"],
         ["watch", "smal"],
+        ["explain", "smal"],
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(run: Run, words: list[str]) -> None:
@@ -106,6 +107,17 @@ def test_bad_input_is_one_line_and_exit_2(run: Run, words: list[str]) -> None:
 
     assert result.exit_code == 2
     assert len(result.output.strip().splitlines()) == 1, result.output
+
+
+@pytest.mark.parametrize("word", ["check", "apply"])
+def test_a_file_that_is_no_text_is_one_line_and_exit_2(run: Run, tmp_path: Path, word: str) -> None:
+    file = tmp_path / "small.yaml"
+    file.write_bytes(SMALL.encode("utf-16"))
+
+    result = run(word, str(file))
+
+    assert result.exit_code == 2
+    assert result.output.strip() == f"{file}: not UTF-8 at byte 0; save it as UTF-8"
 
 
 @pytest.mark.parametrize(
@@ -236,6 +248,9 @@ def test_a_pipeline_is_begun_from_a_topic(run: Run, broker: MemoryBroker, tmp_pa
 
     assert "look at each GUESS" in run("init", "small.rows", "--out", str(file)).output
     assert run("init", "small.rows", "--out", str(file)).exit_code == 2
+    nowhere = run("init", "small.rows", "--out", str(tmp_path / "no" / "begun.yaml"))
+    assert nowhere.exit_code == 2
+    assert nowhere.output.strip().endswith("can't be written: No such file or directory")
     assert run("check", str(file)).exit_code == 0
 
 

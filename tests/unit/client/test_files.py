@@ -54,6 +54,30 @@ def test_csv_cells_become_numbers_where_they_are_exactly_numbers(tmp_path: Path)
     assert size > 0
 
 
+def test_the_mark_that_spreadsheets_write_is_no_part_of_the_first_name(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes("id,city\na,Zürich\n".encode("utf-8-sig"))
+
+    ((emit, _),) = emits(path, "small.rows", "id")
+
+    assert (emit.key, json.loads(emit.value or b"")) == (b"a", {"id": "a", "city": "Zürich"})
+
+
+@pytest.mark.parametrize(
+    ("data", "named"),
+    [
+        ("id,city\na,Zürich\n".encode("latin-1"), "not UTF-8 after line"),
+        (b'id,city\na,"' + b"x" * 200_000 + b'"\n', "rows.csv:2: field larger than"),
+    ],
+)
+def test_what_is_no_csv_is_refused_in_one_line(tmp_path: Path, data: bytes, named: str) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(data)
+
+    with pytest.raises(Refused, match=named):
+        list(emits(path, "small.rows", "id"))
+
+
 @pytest.mark.parametrize(
     ("name", "text", "named"),
     [

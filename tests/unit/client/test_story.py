@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from driftloop.client import Refused
 from driftloop.client.story import timeline, verdict_says
 from driftloop.contracts import topics
 from driftloop.contracts.model_pb2 import Metrics, ModelEvaluated, Verdict
@@ -88,4 +91,5 @@ def test_another_pipelines_events_are_not_told() -> None:
     broker = a_log()
     broker.append(a_story())
 
-    assert a_client(broker).explain("other") == []
+    with pytest.raises(Refused, match="no pipeline other; there are small"):
+        a_client(broker).explain("other")

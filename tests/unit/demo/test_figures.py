@@ -20,7 +20,7 @@ from driftloop.contracts.retrain_pb2 import (
     RetrainResolved,
     ServingAcknowledged,
 )
-from infra.demo import figures
+from infra.demo import figures, report
 from infra.demo.page import page
 from infra.demo.read import Said
 
@@ -59,6 +59,20 @@ def test_each_scheduled_row_is_accounted_for() -> None:
         "doubled": 1,
         "dead": 2,
     }
+
+
+def test_an_answer_to_what_was_never_scheduled_makes_up_for_no_missing_one() -> None:
+    told = figures.records(
+        4, pl.Series(["a", "b", "c", "e"]), predictions().head(4), examples(), {}
+    )
+    assert (told["distinct"], told["predicted"], told["missing"]) == (4, 4, 1)
+    assert not report.whole({"records": told})
+
+
+def test_a_row_too_many_is_not_accounted_for() -> None:
+    told = figures.records(3, pl.Series(["a", "b", "c"]), predictions().head(4), examples(), {})
+    assert (told["predicted"], told["missing"], told["doubled"]) == (4, 0, 0)
+    assert not report.whole({"records": told})
 
 
 def test_scores_are_taken_over_the_same_rows_for_loop_and_frozen() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +48,7 @@ learners:
 LIMITS = Limits(idle_ms=20, stall_ms=5_000, ahead_us=86_400_000_000, record_bytes_max=1_000_000)
 DAY_S = 1_704_067_200  # 2024-01-01T00:00:00Z
 SOURCES = ("orders", "payments")
+NO_START: Mapping[str, str] = {}
 
 
 def shop(late: str = "keep") -> spec.Pipeline:
@@ -119,10 +120,11 @@ class Shop:
             for partition in range(self.partitions):
                 self.send(topic, None, partition=partition, headers=mark)
 
-    def loop(self, records_max: int = 2_000, name: str = "one") -> Loop:
-        subscription = Subscription(
-            "ingestion", [topics.LEASE.topic("shop", 1).name], name, attached=SOURCES
-        )
+    def loop(
+        self, records_max: int = 2_000, name: str = "one", start: Mapping[str, str] = NO_START
+    ) -> Loop:
+        lease = [topics.LEASE.topic("shop", 1).name]
+        subscription = Subscription("ingestion", lease, name, attached=SOURCES, start=start)
         spec_ = LoopSpec(
             "order",
             "shop",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from driftloop import spec
 from driftloop.kit.errors import Unavailable
-from tests.unit.ingestion.stories import DAY_S, Shop, a_payment, an_order, committed
+from tests.unit.ingestion.stories import DAY_S, SHOP, Shop, a_payment, an_order, committed
 
 
 def in_portions(world: Shop, restart: bool) -> Shop:
@@ -68,3 +69,18 @@ def test_the_note_says_from_where_records_must_be_read_back() -> None:
     )
     world.run(world.loop(name="two"))
     assert [row["_id"] for row in world.rows()] == [f"o{number}" for number in range(13)]
+
+
+def test_latest_means_the_first_start_ever_and_not_each() -> None:
+    world = Shop()
+    text = SHOP.replace("LATE", "keep").replace(
+        "    role: predict", "    from: latest\n    role: predict"
+    )
+    world.pipeline = spec.parse(text)
+    world.send("orders", an_order(0))
+    first = world.loop(name="0", start={"orders": "latest"})
+    world.run(first, rounds=60)
+    first.close()
+    world.send("orders", an_order(1))
+    world.run(world.loop(name="1", start={"orders": "latest"}))
+    assert [row["_id"] for row in world.rows()] == ["o1"]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
+from driftloop.kit.envelope import partition_rows
 from services.ingestion.codec.source import SourceReader
 from tests.unit.ingestion.stories import DAY_S, Shop, a_payment, an_order, committed, ids, shop
 
@@ -45,6 +48,7 @@ RULES = [
     ("wrong_time", order_with(at="1969-12-31T00:00:00Z")),
     ("wrong_time", order_with(at="2300-01-01T00:00:00Z")),
     ("too_large", order_with(note="x" * 1_000_001)),
+    ("id_too_long", order_with(order="x" * 251)),
     ("rule:amount", order_with(amount=0.0)),
     ("rule:items", order_with(items=100)),
 ]
@@ -111,6 +115,34 @@ def test_a_dead_letter_that_is_too_large_for_its_topic_leaves_its_place_and_its_
         10_500_000,
         64,
     )
+
+
+def test_a_dead_letter_whose_headers_are_too_large_leaves_them_out() -> None:
+    world = Shop()
+    world.send("orders", b"{", headers=[("trace", b"x" * 10_500_000)])
+    world.run(world.loop())
+    ((rule, record),) = world.dead()
+    assert (rule, json.loads(record.value or b"")["bytes"]) == ("not_json", 1)
+    assert "trace" not in dict(record.headers)
+
+
+def test_an_id_that_would_not_fit_our_topics_is_a_dead_letter_and_stops_nothing() -> None:
+    world = Shop()
+    world.send("payments", a_payment(1, order="x" * 600_000), a_payment(2))
+    world.run(world.loop())
+    assert [rule for rule, _ in world.dead()] == ["id_too_long"]
+    assert [row["event_id"] for row in world.labels()] == ["o2"]
+
+
+def test_a_batch_of_the_longest_ids_fits_our_topics() -> None:
+    world = Shop()
+    found = partition_rows(pa.array([f"{n:04}" + "\U0001f6eb" * 246 for n in range(3_000)]), 2)
+    chosen = np.flatnonzero(found == 0)[:1_000]  # all for one partition
+    orders = [f"{n:04}" + "\U0001f6eb" * 246 for n in chosen.tolist()]
+    world.send("payments", *(a_payment(n, order=order) for n, order in enumerate(orders)))
+    world.run(world.loop())
+    assert not world.dead()
+    assert len(world.labels()) == 1_000
 
 
 def test_counts_by_rule_are_told_once_a_second() -> None:

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from driftloop.kit.broker import Partition, Position, Record, Subscription, TopicSpec
+from driftloop.kit.broker import Partition, Position, Record, Session, Subscription, TopicSpec
 from driftloop.kit.clock import FakeClock
 from driftloop.kit.errors import Malformed, Unavailable
 from driftloop.kit.loop import Loop, LoopSpec
 from driftloop.kit.memory import MemoryBroker
 from driftloop.kit.task import NOTHING, Assigned, Decision, Moment
 from driftloop.kit.topic import Emit
+from tests.support.eventually import eventually
 
 IN, OUT = "story.in", "story.out"
 SUBSCRIPTION = Subscription("g", [IN], "t")
@@ -209,6 +210,43 @@ def test_a_loop_without_partitions_stands_by(broker: MemoryBroker) -> None:
     second = a_loop(broker, task, tick_s=0.0)
     second.run_once()
     assert (second.state.state, second.state.partitions, task.story) == ("waiting", 0, [])
+
+
+def test_a_loop_that_stands_by_with_a_wake_sees_its_stop(broker: MemoryBroker) -> None:
+    a_loop(broker, CopyTask()).drain()
+    spec = LoopSpec("copy", "story", SUBSCRIPTION, CopyTask, wake=threading.Event())
+    stop, second = threading.Event(), Loop(spec, broker, broker.clock)
+    thread = threading.Thread(target=second.run, args=(stop,), daemon=True)
+    thread.start()
+    eventually(lambda: second.state.state == "waiting", within_s=5)
+    stop.set()
+    thread.join(5.0)
+    assert second.state.state == "stopped"
+
+
+def test_what_comes_after_a_rebalance_in_the_midst_of_a_restore_is_not_lost(
+    broker: MemoryBroker,
+) -> None:
+    task = CopyTask()
+    loop = a_loop(broker, task)
+    others: list[Session] = []
+
+    def join_once(assigned: Assigned) -> Mapping[Partition, int]:
+        if not others:  # a second member joins while the first is being restored
+            others.append(
+                broker.session(
+                    Subscription("g", [IN], "u"),
+                    on_assigned=lambda _: None,
+                    on_revoked=lambda _: None,
+                )
+            )
+        return {}
+
+    task.restore = join_once  # type: ignore[method-assign]
+    loop.run_once()
+    send(broker, "a", "b")
+    loop.drain()
+    assert outputs(broker) == [b"a", b"b"]
 
 
 def test_a_wake_ticks_at_once_and_commits_what_waits(broker: MemoryBroker) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import urllib.request
+from pathlib import Path
 
 import pytest
+from prometheus_client import Counter, Gauge, Histogram
 
 from driftloop.kit.errors import Refused
 from driftloop.kit.loop import LoopState
@@ -58,3 +61,12 @@ def test_they_are_served_on_a_free_port_and_a_taken_one_is_refused() -> None:
         assert b"driftloop_pulses_lost_total 0.0" in page.read()
     with pytest.raises(Refused, match=f"port 127.0.0.1:{address.port} .*METRICS_PORT"):
         Metrics().serve("127.0.0.1", address.port)
+
+
+def test_every_figure_that_is_declared_is_counted_somewhere() -> None:
+    root = Path(__file__).parents[3]
+    files = [*(root / "driftloop").rglob("*.py"), *(root / "services").rglob("*.py")]
+    text = "\n".join(path.read_text() for path in files)
+    figures = {n for n, f in vars(Metrics()).items() if isinstance(f, Counter | Gauge | Histogram)}
+    silent = [n for n in sorted(figures) if len(re.findall(rf"(?:metrics|self)\.{n}\b", text)) < 2]
+    assert not silent, f"on /metrics, and never moved: {silent}"

@@ -209,3 +209,17 @@ def _figures(closed: list[Closed]) -> list[tuple[object, ...]]:
 
 def _hours(hours: list[float]) -> np.ndarray:
     return (np.array(hours) * HOUR).astype(np.int64)
+
+
+def test_a_bucket_of_many_rows_is_told_in_pieces_that_a_message_takes() -> None:
+    rows = 50_000
+    buckets = Buckets(SHAPE)
+    buckets.predictions(predicted([1.0] * rows))
+    buckets.labels(labelled(list(range(rows)), [1.0] * rows, [2.0] * rows))
+
+    pieces = buckets.advance(14 * HOUR, (rows, rows))
+
+    assert [len(piece.losses) for piece in pieces] == [20_000, 20_000, 10_000]
+    assert [piece.predicted for piece in pieces] == [rows, 0, 0]
+    assert {(piece.start_us, piece.version) for piece in pieces} == {(0, 1)}
+    assert [int(piece.scores[1::2].sum()) for piece in pieces] == [20_000, 20_000, 10_000]

@@ -261,7 +261,8 @@ def finished(run_id: str) -> Emit:
 
 
 def said(topic: object, message: object) -> Emit:
-    return event(topic.topic(), message, id="x", source="test", time_ms=0, key="p")  # type: ignore[attr-defined]
+    of = topic.topic()  # type: ignore[attr-defined]
+    return event(of, message, id="x", source="test", time_ms=0, key="p")
 
 
 def statistics(broker: MemoryBroker) -> list[Statistics]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 
 import numpy as np
 import pytest
 
+from driftloop.spec.model import DETECTOR_PARAMS
 from services.monitor.domain.drift import KINDS, LossDetector, Losses, psi
 from services.monitor.domain.policy import DAY_US, Part, Policy, Rules, Wish
 from services.monitor.domain.readings import auc
@@ -164,3 +166,8 @@ def a_live_policy(**changes: object) -> Policy:
 
 def bucket(number: int, values: np.ndarray) -> Losses:
     return Losses(number * DAY_US, (number + 1) * DAY_US, values, 0)
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_the_names_that_a_pipeline_file_may_say_are_rivers_own(kind: str) -> None:
+    assert DETECTOR_PARAMS[kind] == frozenset(inspect.signature(KINDS[kind]).parameters)

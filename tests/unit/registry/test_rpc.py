@@ -277,6 +277,18 @@ def test_promote_rollback_who_served_and_runs_tell_one_story(house: House) -> No
     assert set(runs[0].at_ms) == {"opened", "trained", "evaluated", "released", "finished"}
 
 
+def test_a_version_that_waited_for_approval_names_who_gave_it(house: House) -> None:
+    house.stub.Apply(ApplyRequest(yaml=YAML + "release: {mode: approve}\n"))
+    house.run("r1", "a", 0)
+
+    def released_by() -> str:
+        return str(house.stub.Model(ModelRequest(pipeline="flights", version=1)).released_by)
+
+    assert released_by() == ""
+    house.stub.Promote(PromoteRequest(pipeline="flights", version=1, by="ann"))
+    assert released_by() == "ann"
+
+
 @pytest.mark.parametrize(
     ("method", "request_", "status", "text"),
     [

@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from driftloop.contracts import topics
+from driftloop.contracts.model_pb2 import RunFinished
 from driftloop.kit.topic import Emit
 from services.registry.domain import Terms, Unwanted
 from tests.unit.registry.stories import (
@@ -139,6 +140,8 @@ def test_in_approve_mode_the_winner_gets_a_version_and_waits_for_promote() -> No
 
     house.run("r1", "a", champion=0)
     assert house.finished() == [("r1", "rejected", 1)] and house.releases() == []
+    (ended,) = house.messages(topics.RUN_FINISHED.topic(), RunFinished)
+    assert "`driftloop promote flights@1`" in ended.reason
     house.obey(
         lambda book, now_ms: _same(
             book.promote("flights", 1, by="ann", reason="looks good", now_ms=now_ms)

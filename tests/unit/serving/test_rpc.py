@@ -16,7 +16,7 @@ from driftloop.contracts.inference_pb2_grpc import (
     add_GRPCInferenceServiceServicer_to_server,
 )
 from driftloop.kit import envelope, rpc
-from services.serving.calls import Journal
+from services.serving.calls import Call, Journal
 from services.serving.rpc import Doors
 from tests.support.eventually import eventually
 from tests.unit.serving import stories
@@ -228,6 +228,21 @@ def test_calls_are_logged_to_predictions_by_the_murmur2_of_their_id(
     }
     wanted = np.array(reply.outputs[0].contents.fp32_contents, np.float32).reshape(4, 2)
     assert [outputs[f"many-{n}"] for n in range(4)] == wanted.tolist()
+
+
+def test_a_call_that_no_topic_takes_is_dropped_counted_and_does_not_end_the_journal(
+    house: House, stub: GRPCInferenceServiceStub, journal: Journal
+) -> None:
+    released(house)
+    house.standing.counts.take()
+    answering, vectors = house.standing.current, some_vectors(1)
+    assert answering is not None
+    answer = answering.answer(vectors, house.standing.plan)
+    journal.add(Call(house.standing, answering, answer, ["x" * 2_000_000], vectors, 0))
+    journal.start()
+    eventually(lambda: house.standing.counts.take().get("calls_dropped") == 1, 5)
+    stub.ModelInfer(a_call(some_vectors(1), id="one"))
+    eventually(lambda: sum(m.rows for _, m in stories.predictions(house.broker)) == 1, 5)
 
 
 def test_calls_beyond_the_journal_s_room_are_dropped_counted_and_still_answered(

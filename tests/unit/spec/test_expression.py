@@ -119,3 +119,10 @@ def test_a_value_does_not_depend_on_the_batch(values: list[float], size: int) ->
         for start in range(0, len(column), size)
     ]
     np.testing.assert_array_equal(whole, np.concatenate(parts))
+
+
+def test_integers_mean_the_same_whether_or_not_their_batch_holds_a_null() -> None:
+    whole = expression.compile("n * n", TYPES)
+    alone = whole.evaluate({"n": np.array([4_000_000_000], np.int64)})
+    beside_a_null = whole.evaluate({"n": np.array([4_000_000_000, NAN])})
+    assert alone[0] == beside_a_null[0] == 1.6e19

@@ -122,6 +122,9 @@ MISTAKES = [
     ("name: hour_utc, ", "name: hour, ", 18, "features[1].name", "'hour'"),
     ("late_days > 3", "late_days + 3", 20, "target.positive", "a number"),
     ('positive: "late_days > 3"', "value: late_days", 20, "target", "without positive"),
+    ("{name: late,", "{name: late, kind: regression,", 20, "target.kind", "'regression'"),
+    ("{name: late,", "{name: late, kind: multiclass,", 20, "target.kind", "'multiclass'"),
+    ("{name: late,", "{name: late, classes: [a, b, c],", 20, "target", "3 classes"),
     ("horizon: 30d", "horizon: '${H}'", 20, "target.horizon", "${H}"),
     ("customer: [customer]", "customer: [country]", 19, "features[2].by", "payments lacks"),
     ("kind: lightgbm", "kind: xgboost", 22, "learners[0].kind", "'xgboost'"),
@@ -191,3 +194,20 @@ def test_the_schema_for_editors_speaks_the_words_of_the_file() -> None:
     assert "schema" in schema["$defs"]["Source"]["properties"]
     assert "from" in schema["$defs"]["WindowFeature"]["properties"]
     assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("detectors", "field", "found"),
+    [
+        ("[{params: {treshold: 5}}]", "monitor.detectors[0].params", "'treshold'"),
+        ("[{params: {threshold: high}}]", "monitor.detectors[0].params", "'high'"),
+        ("[{params: {mode: sideways}}]", "monitor.detectors[0].params", "'sideways'"),
+        ("[{kind: ADWIN, params: {threshold: 5}}]", "monitor.detectors[0].params", "'threshold'"),
+        ("[{kind: ADWIN}, {kind: PageHinkley}]", "monitor.detectors", "{"),
+    ],
+)
+def test_what_a_detector_would_not_take_is_a_mistake_of_the_file(
+    detectors: str, field: str, found: str
+) -> None:
+    mistakes = mistakes_of(f"{GOOD}\nmonitor: {{detectors: {detectors}}}\n")
+    assert [(each.field, found in each.found) for each in mistakes] == [(field, True)]

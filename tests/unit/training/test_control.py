@@ -7,13 +7,14 @@ import pytest
 from driftloop import dataset
 from driftloop.contracts import topics
 from driftloop.contracts.model_pb2 import OffsetRange, Window
-from driftloop.contracts.retrain_pb2 import RetrainRequested
+from driftloop.contracts.retrain_pb2 import RetrainRequested, RetrainResolved
 from driftloop.kit.errors import Unavailable
+from driftloop.kit.task import Moment
 from driftloop.kit.topic import Emit
 from services.training.domain.runs import run_id_of
-from services.training.handlers import Cancel, Train
+from services.training.handlers import Cancel, Train, TrainingTask
 from tests.unit.training.examples import emits, made, whole
-from tests.unit.training.stories import House, finished, request
+from tests.unit.training.stories import House, finished, request, said
 
 REQUESTED = topics.RETRAIN_REQUESTED.topic().name
 EXAMPLES = topics.EXAMPLES.topic("sea", 1).name
@@ -154,6 +155,32 @@ def test_a_persons_wish_goes_through_the_log_like_any_other(house: House) -> Non
     house.run()
     assert future.result(0) == "manual-1"
     assert [(one.request_id, one.outcome) for one in house.answers()] == [("manual-1", "accepted")]
+
+
+def test_a_person_who_stops_waiting_while_the_wish_is_committed_stops_nothing(house: House) -> None:
+    task = TrainingTask(house.foundry, house.inbox, children_max=1)
+    future = house.inbox.submit(
+        Train("manual-1", RetrainRequested(pipeline="sea", trigger="manual"))
+    )
+    gone = house.inbox.submit(Cancel("run-1", "ada"))
+    gone.cancel()
+
+    asked = task.tick(Moment(1))
+    future.cancel()  # as the door does when its time is over
+    task.committed(Moment(1))
+
+    assert len(asked.emits) == 1
+    assert future.result(0) == "manual-1"
+
+
+def test_an_answer_that_is_none_does_not_stop_the_next_start(house: House) -> None:
+    house.run(request())
+    house.run(said(topics.RETRAIN_RESOLVED.topic(), RetrainResolved(outcome="maybe"), "whim"))
+
+    house.crash()
+    house.run(finished(run_id_of("r1")), request("r2"))
+
+    assert [one.outcome for one in house.answers()] == ["accepted", "maybe", "accepted"]
 
 
 def test_nothing_is_refused_while_the_pipelines_are_still_being_read(house: House) -> None:

@@ -1,0 +1,161 @@
+"""The command line against the running product, on a stream that has gone round the loop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from driftloop.cli.app import app
+from driftloop.client import connect
+from infra.tools import sea
+from tests.e2e.conftest import ROWS, Looped
+from tests.support.eventually import eventually
+
+pytestmark = pytest.mark.timeout(240)
+Run = Callable[..., Result]
+ROW = {"id": "x", "at": "2024-01-05T20:50:00Z", "sensor": "s1", "a": 9.0, "b": 9.0, "c": 1.0}
+
+
+@pytest.fixture
+def run(looped: Looped, monkeypatch: pytest.MonkeyPatch) -> Run:
+    for name, value in looped.world.stack.environ.items():
+        monkeypatch.setenv(name, value)
+
+    def invoke(*words: str) -> Result:
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 0, result.output
+        return result
+
+    return invoke
+
+
+def told(result: Result) -> Any:
+    return json.loads(result.output)
+
+
+def test_pipelines_models_and_runs_are_listed(run: Run, looped: Looped) -> None:
+    stream = looped.stream
+    assert [each["name"] for each in told(run("pipelines", "--json")) if each["name"] == stream]
+    versions = told(run("models", stream, "--json"))
+    assert [each["version"] for each in versions][:2]
+    champion = [each for each in versions if "champion" in each["aliases"]]
+    assert [each["version"] for each in champion] == [looped.version]
+    outcomes = [each["finished"]["outcome"] for each in told(run("runs", stream, "--json"))]
+    assert "released" in outcomes
+    assert "released" in run("runs", stream).output
+
+
+def test_show_names_the_columns_in_order_the_window_and_who_released(
+    run: Run, looped: Looped
+) -> None:
+    shown = run("show", f"{looped.stream}@{looped.version}").output
+    for word in ("sum_ab", "waiting_sensor", "gate", "log_loss"):
+        assert word in shown
+
+
+def test_explain_tells_the_evidence_the_decision_and_the_gates_numbers(
+    run: Run, looped: Looped
+) -> None:
+    text = run("explain", looped.stream).output
+    assert "log_loss of version 1 rose" in " ".join(text.split())
+    assert f"version {looped.version}" in text or f"@{looped.version}" in text
+
+
+def test_predict_goes_from_a_raw_row_through_transform_to_the_live_model(
+    run: Run, looped: Looped
+) -> None:
+    answer = told(run("predict", looped.stream, json.dumps(ROW), "--json"))
+    assert answer["model"] == f"{looped.stream}@{looped.version}"
+    assert answer["features"]["sum_ab"] == 18.0
+    low = told(run("predict", looped.stream, json.dumps({**ROW, "a": 1.0, "b": 1.0}), "--json"))
+    assert answer["probability"] > 0.3 > 0.1 > low["probability"]
+
+
+def test_a_wrong_row_is_told_what_was_found_and_wanted(run: Run, looped: Looped) -> None:
+    result = CliRunner().invoke(app, ["predict", looped.stream, '{"id": "x", "a": "high"}'])
+    assert result.exit_code == 2
+    assert "a" in result.output
+
+
+def test_status_says_that_the_loop_is_whole(run: Run) -> None:
+    text = eventually(lambda: CliRunner().invoke(app, ["status"]).output, within_s=10)
+    for service in ("ingestion", "features", "serving", "monitor", "training", "registry"):
+        assert service in text
+
+
+def test_watch_shows_what_the_demo_shows(run: Run, looped: Looped) -> None:
+    snapshot = told(run("watch", looped.stream, "--json"))
+    assert snapshot["model_version"] == looped.version
+    assert snapshot["loop"]["auc"] > snapshot["frozen"]["auc"]
+
+
+def test_tail_decodes_envelopes_control_events_and_scores(run: Run, looped: Looped) -> None:
+    for topic in ("scores", "g1.predictions", "g1.examples", "g1.records", "statistics"):
+        assert run("tail", f"{looped.stream}.{topic}", "-n", "2", "--json").output.strip()
+    assert "trigger" in run("tail", "driftloop.retrain.requested", "--json").output
+
+
+def test_dead_letters_are_listed_shown_and_sent_back(
+    run: Run, looped: Looped, tmp_path: Path
+) -> None:
+    stream, file = looped.stream, tmp_path / "bad.jsonl"
+    file.write_text('{"id": "late-1", "at": "yesterday", "sensor": "s1"}\n')
+    run("produce", str(file), f"{stream}.events")
+    letters = eventually(lambda: told(run("dead", "list", stream, "--json")), within_s=20)
+    assert letters[-1]["rule"] in ("missing_field", "wrong_time")
+    assert "yesterday" in run("dead", "show", stream, str(letters[-1]["number"])).output
+    before = len(letters)
+    run("dead", "redrive", stream, str(letters[-1]["number"]))
+    eventually(lambda: len(told(run("dead", "list", stream, "--json"))) > before, within_s=20)
+
+
+def test_a_retrain_by_hand_is_answered_and_its_run_ends(run: Run, looped: Looped) -> None:
+    run("retrain", looped.stream, "--reason", "to see one")
+
+    def ended() -> bool:
+        runs = told(run("runs", looped.stream, "--json"))
+        return any(each["opened"]["trigger"] == "manual" and each["finished"] for each in runs)
+
+    eventually(ended, within_s=60, every_s=0.5)
+
+
+def test_the_sdk_reads_topics_as_frames(looped: Looped, run: Run) -> None:
+    client = connect()
+    scores = client.read(looped.stream, "scores")
+    assert scores.height >= ROWS
+    examples = client.read(looped.stream, "examples", start="2024-01-02", end="2024-01-03")
+    assert 1_300 < examples.height < 1_500
+    assert client.read(looped.stream, "drift").height >= 1
+    assert client.read(looped.stream, "runs").height >= 2
+
+
+def test_promote_rollback_and_who_served(run: Run, looped: Looped) -> None:
+    stream = looped.stream
+    run("promote", f"{stream}@1")
+    assert served(run, stream) == 1
+    run("rollback", stream, "--reason", "to see it go back")
+    assert served(run, stream) != 1
+
+
+def served(run: Run, stream: str) -> int:
+    told_of = told(run("who-served", stream, "--at", "2099-01-01T00:00:00Z", "--json"))
+    return int(told_of["released"]["version"])
+
+
+def test_a_change_that_needs_a_new_generation_is_refused_with_the_reason(
+    looped: Looped, run: Run, tmp_path: Path
+) -> None:
+    source = Path(sea.__file__).parents[1] / "pipelines" / "sea.yaml"
+    text = source.read_text().replace("name: sea\n", f"name: {looped.stream}\n")
+    text = text.replace("sea.events", f"{looped.stream}.events")
+    text = text.replace("sea.truth", f"{looped.stream}.truth").replace("window: 6h", "window: 5h")
+    file = tmp_path / "changed.yaml"
+    file.write_text(text)
+    result = CliRunner().invoke(app, ["apply", str(file)])
+    assert result.exit_code == 2
+    assert "generation" in result.output
