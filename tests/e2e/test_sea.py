@@ -4,6 +4,8 @@ again; and with every service killed once, nothing is lost and nothing doubled.
 
 from __future__ import annotations
 
+from functools import partial
+
 import polars as pl
 import pytest
 
@@ -46,6 +48,10 @@ def test_every_request_has_one_answer_and_every_run_one_end(looped: Looped) -> N
     assert len(world.finished(stream)) == len(runs)
 
 
+def restarted(world: World, service: str, before: int) -> bool:
+    return world.stack.restarts()[service] > before
+
+
 def test_each_service_killed_once_under_load_loses_and_doubles_nothing(world: World) -> None:
     stream = "sea-kills"
     world.declare(stream)
@@ -57,7 +63,7 @@ def test_each_service_killed_once_under_load_loses_and_doubles_nothing(world: Wo
         before = world.stack.restarts()[service]
         world.stack.kill(service)
         world.produce(stream, events[number * step : (number + 1) * step])
-        eventually(lambda s=service, n=before: world.stack.restarts()[s] > n, within_s=30)  # type: ignore[misc]
+        eventually(partial(restarted, world, service, before), within_s=30)
     world.produce(stream, events[(len(services) + 1) * step :])
     world.end(stream, last_us(events))
 

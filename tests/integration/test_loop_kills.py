@@ -78,7 +78,8 @@ def test_workers_killed_while_they_work_lose_and_double_nothing(
     with ExitStack() as ends:
         workers = [ends.enter_context(a_worker(kafka, prefix, slot)) for slot in ("a", "b")]
         for kill in range(KILLS):
-            eventually(lambda wanted=(kill + 1) * ROWS // 6: progress(broker) > wanted, 30)  # type: ignore[misc]
+            wanted = (kill + 1) * ROWS // 6
+            eventually(partial(reached, broker, wanted), 30)
             victim = workers[kill % 2]
             victim.kill()
             victim.wait()
@@ -109,6 +110,10 @@ def a_worker(kafka: SharedKafka, prefix: str, slot: str) -> Iterator[subprocess.
     finally:
         worker.terminate()
         worker.wait(20)
+
+
+def reached(broker: KafkaBroker, wanted: int) -> bool:
+    return progress(broker) > wanted
 
 
 def progress(broker: Broker) -> int:

@@ -126,7 +126,7 @@ def test_one_that_fails_says_why_and_the_others_go_on() -> None:
     ("rows", "learners", "text"),
     [
         (2_000, (replace(LINE, kind="oracle"),), "no 'oracle'"),
-        (20, (TREES,), "too few to hold any out"),
+        (4, (TREES,), "too few to hold any out"),
         (0, (TREES,), "too few"),
     ],
 )
