@@ -13,6 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 from driftloop.kit import state
 from driftloop.kit.broker import Broker, Partition, Record, Subscription, TopicSpec
