@@ -16,6 +16,11 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 
 
+# Measured on a year of flights: with half of the change alone 6 of 15 candidates were released, with
+# this floor 8, and the loop's log-loss over the year fell from .4374 to .4355.
+ROWS_TELLING = 2_000
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """At most so many rows, and at most this share of the window."""
@@ -26,8 +31,11 @@ class Limits:
     def rows(self, window: int, since_change: int | None) -> int:
         """How many of `window` rows may be held out. `since_change`: rows since the change that was
         detected, of which half stay to be learnt from; None where nothing was detected.
+
+        A change of a few hundred rows would leave a judgement that can't tell a gain of .01 from
+        chance, and nearly every candidate rejected; so ROWS_TELLING may be held out all the same.
         """
-        half = window if since_change is None else since_change // 2
+        half = window if since_change is None else max(since_change // 2, ROWS_TELLING)
         return min(self.rows_max, int(window * self.share_max), half)
 
 

@@ -17,13 +17,14 @@ Parts = npt.NDArray[np.int32]
     [
         (100_000, None, 5_000),  # the limit
         (20_000, None, 2_000),  # a tenth of the window
-        (100_000, 3_000, 1_500),  # half of what came since the change
+        (100_000, 6_000, 3_000),  # half of what came since the change
+        (100_000, 3_000, 2_000),  # but never so few that nothing can be told
         (20_000, 100_000, 2_000),
         (5, None, 0),
-        (100_000, 0, 0),
+        (100_000, 0, 2_000),
     ],
 )
-def test_the_least_of_three_limits_holds(window: int, since_change: int | None, rows: int) -> None:
+def test_the_least_of_three_limits_holds_with_a_floor_under_the_change(window: int, since_change: int | None, rows: int) -> None:
     assert Limits(5_000, 0.1).rows(window, since_change) == rows
 
 
