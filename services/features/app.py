@@ -85,7 +85,7 @@ def _join(generation: Generation, config: Config, kit: Kit) -> LoopSpec:
         _subscription("join", generation, inputs, kit),
         lambda: JoinTask(generation, heartbeat_ms=config.heartbeat_ms),
         records_max=config.records_max,
-        interval_s=config.interval_seconds,
+        interval_s=config.join_interval_seconds,
     )
 
 

@@ -14,6 +14,9 @@ class Config:
     interval_seconds: float = setting(
         0.02, at_least=0.0, why="transactions begin at most this often"
     )
+    join_interval_seconds: float = setting(
+        0.1, at_least=0.0, why="the same for the join of labels: no answer waits for an example"
+    )
     records_max: int = setting(
         500, at_least=1, why="envelopes of one batch; 500 of 1,000 rows take 2 s"
     )

@@ -12,7 +12,7 @@ class Config:
     """Names in the environment: MONITOR_INTERVAL_MS, …"""
 
     interval_ms: int = setting(
-        50,
+        200,
         at_least=10,
         at_most=1_000,
         why="transactions begin at most this often; buckets are minutes long",

@@ -79,7 +79,8 @@ def test_what_is_held_out_is_the_newest_and_in_no_candidates_window() -> None:
 def test_after_drift_half_of_the_rows_since_the_change_are_learnt_from() -> None:
     broker = a_log(60_000)
     change_us = START_US + 54_000 * STEP_US
-    trained, _, _ = worked(broker, plan(broker, TREES, change_us=change_us))
+    wide = replace(plan(broker, TREES, change_us=change_us), limits=Limits(5_000, 0.1))
+    trained, _, _ = worked(broker, wide)
     assert 2_980 <= trained.holdout.rows <= 3_000  # whole envelopes
 
 

@@ -24,7 +24,9 @@ Parts = npt.NDArray[np.int32]
         (100_000, 0, 2_000),
     ],
 )
-def test_the_least_of_three_limits_holds_with_a_floor_under_the_change(window: int, since_change: int | None, rows: int) -> None:
+def test_the_least_of_three_limits_holds_with_a_floor_under_the_change(
+    window: int, since_change: int | None, rows: int
+) -> None:
     assert Limits(5_000, 0.1).rows(window, since_change) == rows
 
 
