@@ -33,7 +33,8 @@ check: setup  ## format, lint, types, and that what is derived is fresh
 	@$(PY) -m infra.tools.notice --check
 
 test: setup  ## unit, contract, integration (a real Kafka from wheels), and the loop end to end on a small stream
-	@$(PY) -m pytest -m "not soak and not bench and not gpu"
+	@$(PY) -m pytest -q -n 2 tests/unit
+	@$(PY) -m pytest -m "not soak and not bench and not gpu" tests/contract tests/integration tests/e2e
 
 lock: setup  ## the locks and NOTICE anew
 	@$(PY) -m infra.tools.lock

@@ -26,6 +26,8 @@ from services.features.domain import Piece, RoundEnd
 PREDICT = 1  # the bit of the role in `_roles`
 ROW_BYTES_MAX = 512 * 1024  # of vectors and ids in an envelope; the topic takes 1 MB a message
 ROWS_MAX = 1_000
+# Of `examples`: rows are held out by whole envelopes, so a burst must not come in a single one.
+EXAMPLE_ROWS_MAX = 50
 FEATURE_SCHEMA = batch_schema(topics.FEATURES.declaration.columns)
 LABEL_SCHEMA = batch_schema(topics.LABELS.declaration.columns)
 EXAMPLE_SCHEMA = batch_schema(topics.EXAMPLES.declaration.columns)
@@ -148,7 +150,10 @@ class Slice:
 
 
 def slices(
-    batch: pa.RecordBatch, vectors: NDArray[np.float32], partitions: NDArray[np.signedinteger]
+    batch: pa.RecordBatch,
+    vectors: NDArray[np.float32],
+    partitions: NDArray[np.signedinteger],
+    rows_max: int = ROWS_MAX,
 ) -> list[Slice]:
     """A batch by partition, in order within each, cut to envelopes."""
     order = np.argsort(partitions, kind="stable")
@@ -157,7 +162,7 @@ def slices(
         partitions[order], np.arange(int(partitions.max(initial=0)) + 1), side="right"
     )
     most = max(
-        1, min(ROWS_MAX, ROW_BYTES_MAX * batch.num_rows // max(1, batch.nbytes + vectors.nbytes))
+        1, min(rows_max, ROW_BYTES_MAX * batch.num_rows // max(1, batch.nbytes + vectors.nbytes))
     )
     found, start = [], 0
     for partition, end in enumerate(ends.tolist()):

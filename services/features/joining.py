@@ -23,6 +23,7 @@ from driftloop.kit.topic import Emit, Topic, emit
 from driftloop.spec import kernel_join as kernel
 from services.features.codec import (
     CORRECTION_SCHEMA,
+    EXAMPLE_ROWS_MAX,
     EXAMPLE_SCHEMA,
     Arrivals,
     envelope,
@@ -203,7 +204,8 @@ class JoinTask:
         ]
         table = record_batch([ids, *map(np.ascontiguousarray, columns)], EXAMPLE_SCHEMA)
         emits = []
-        for part in slices(table, found.vectors, lines[:, kernel.F_PART]):
+        by_partition = lines[:, kernel.F_PART]
+        for part in slices(table, found.vectors, by_partition, EXAMPLE_ROWS_MAX):
             head = self._head(part.partition, part.last, self._examples_told, now)
             message = Examples(
                 envelope=head,
