@@ -15,7 +15,7 @@ import pytest
 from driftloop.kit.child import Child, Children, Finished
 from tests.support import eventually
 
-STORIES = "tests.unit.kit.stories_child"
+STORIES = "tests.integration.kit.stories_child"
 
 
 @pytest.fixture(scope="module")
