@@ -126,6 +126,15 @@ ROOMS: Sequence[Room] = (
         "examples as arrays, for training and evaluation",
     ),
     Room(
+        r"driftloop\.river_onnx(\..*)?",
+        (
+            *("driftloop.river_onnx", "driftloop.river_onnx.*", "numpy", "numpy.*"),
+            *("onnx", "onnx.*", "river", "river.*"),
+        ),
+        CLOCKS,
+        "River's learners as ONNX: a library of its own, which others may import",
+    ),
+    Room(
         r"driftloop\.plugins(\..*)?",
         ("driftloop.plugins", "driftloop.plugins.*", "numpy", "numpy.*"),
     ),
@@ -179,7 +188,14 @@ ROOMS: Sequence[Room] = (
     ),
     Room(
         rf"services\.{SERVICE}\.domain(\..*)?",
-        ("services.{0}.domain", "services.{0}.domain.*", *SPEC, *DATA, *DECISION),
+        (
+            "services.{0}.domain",
+            "services.{0}.domain.*",
+            "driftloop.statistics",
+            *SPEC,
+            *DATA,
+            *DECISION,
+        ),
         CLOCKS,
         "decisions are pure: plain values, arrays, and the library that the decision needs",
     ),
