@@ -5,7 +5,7 @@ PY := .venv/bin/python
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop demo generate check test lock clean
+.PHONY: help setup run stop demo up down demo-compose generate check test test-soak test-compose lock clean
 
 help:  ## this list
 	@$(PYTHON) infra/tools/words.py
@@ -22,6 +22,15 @@ stop: setup  ## end what make run, or make demo KEEP=1, left running
 demo: setup  ## a year of real flights round the loop -> var/demo/report.html; DAYS=60, KEEP=1, CALENDAR=1
 	@$(PY) -m infra.demo
 
+up:  ## the whole stack in containers, built and healthy: needs Docker with compose 2.24, and nothing else
+	@$(PYTHON) -m infra.compose.words up
+
+down:  ## end what make up or make demo-compose started; its data stays, CLEAN=1 removes it
+	@$(PYTHON) -m infra.compose.words down
+
+demo-compose:  ## make up, then the flights round the loop on it -> var/compose/report.html; DAYS=60, CALENDAR=1
+	@$(PYTHON) -m infra.compose.words demo
+
 generate: setup  ## contracts, topic tables and settings tables from proto/, topics/ and services/
 	@$(PY) -m infra.tools.generate
 
@@ -35,6 +44,12 @@ check: setup  ## format, lint, types, and that what is derived is fresh
 test: setup  ## unit, contract, integration (a real Kafka from wheels), and the loop end to end on a small stream
 	@$(PY) -m pytest -q -n 2 tests/unit
 	@$(PY) -m pytest -m "not soak and not bench and not gpu" tests/contract tests/integration tests/e2e
+
+test-soak: setup  ## the long forms: every process killed many times, pairs of kills, Kafka paused for 30 s, a full disk
+	@$(PY) -m pytest -m soak tests
+
+test-compose: setup  ## make up on ports of its own: 60 days, then every process killed in turn -> var/bench/compose.json
+	@$(PY) -m infra.compose.trial
 
 lock: setup  ## the locks and NOTICE anew
 	@$(PY) -m infra.tools.lock

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
@@ -26,6 +27,7 @@ from driftloop.kit.log import logger
 from driftloop.kit.loop import LoopState
 from driftloop.kit.run import App, Kit, run
 from driftloop.kit.topic import Emit
+from driftloop.kit.version import VERSION
 
 C = TypeVar("C")
 log = logger("service")
@@ -41,7 +43,6 @@ PORTS: Mapping[str, int] = {
 }
 METRICS_PORT_ABOVE = 100  # /metrics of each is at its gRPC port + 100
 PULSE_S = 1.0
-LOST_WARN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ def follow_pipelines(
     def heard(key: str | None, message: PipelineDeclared | None, record: Record) -> None:
         if message is None:
             on_removed(key or "")
+            kit.metrics.forget(key or "")
             return
         declared = _declared(message)
         if declared is not None:
@@ -91,22 +93,22 @@ def follow_pipelines(
 
 
 def send_pulses(kit: Kit, stop: threading.Event) -> None:
-    """A pulse a second until `stop`. Those that the broker doesn't take are lost, counted and,
-    every 10 s, said."""
-    started_ms, said_s = kit.clock.ms(), kit.clock.seconds()
+    """A pulse a second until `stop`. Those that the broker doesn't take are lost and counted; that
+    it is away is said by kit.run."""
+    started_ms = kit.clock.ms()
     while not stop.is_set():
         try:
             kit.broker.append([pulse_emit(kit, started_ms)])
         except Unavailable as error:
-            kit.metrics.pulses_lost.inc()
-            if kit.clock.seconds() - said_s >= LOST_WARN_S:
-                said_s = kit.clock.seconds()
-                log.warning("pulses are lost: %s", error)
+            kit.metrics.pulses_lost_total.labels().inc()
+            log.debug("a pulse is lost: %s", error)
         kit.clock.sleep(PULSE_S, stop)
+    with suppress(Unavailable):  # a replica that falls silent without it was killed or cut off
+        kit.broker.append([pulse_emit(kit, started_ms, ended=True)])
 
 
-def pulse_emit(kit: Kit, started_ms: int) -> Emit:
-    """How this process is now, for the live view."""
+def pulse_emit(kit: Kit, started_ms: int, *, ended: bool = False) -> Emit:
+    """How this process is now, for the live view and `driftloop status`."""
     used, now_ms = usage(), kit.clock.ms()
     loops = [
         _loop_pulse(state, kit.metrics.answering(state.pipeline)) for state in kit.loops.states()
@@ -119,6 +121,9 @@ def pulse_emit(kit: Kit, started_ms: int) -> Emit:
         cpu_s=used.cpu_s,
         rss_mb=used.rss_mb,
         loops=loops,
+        version=VERSION,
+        ended=ended,
+        address=kit.address,
     )
     return event(
         topics.PULSE.topic(),
@@ -143,6 +148,8 @@ def _loop_pulse(state: LoopState, version: int) -> LoopPulse:
         model_version=version,
         state=state.state,
         error=state.error,
+        last_error=state.last_error,
+        last_error_ms=state.last_error_ms,
         latency_ms=list(state.latency),
         counts=dict(state.counts),
     )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from driftloop.cli import data, models, pipelines, view
+from driftloop.cli import data, health, models, pipelines, view, web
 from driftloop.cli.show import Doors
 from driftloop.client import connect
 
@@ -41,4 +41,6 @@ def options(
 pipelines.add_to(app)
 models.add_to(app)
 data.add_to(app)
+health.add_to(app)
 view.add_to(app)
+web.add_to(app)

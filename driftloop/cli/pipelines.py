@@ -1,6 +1,4 @@
-"""Commands about pipelines: where Driftloop runs, a file begun, checked and declared, and how
-things stand.
-"""
+"""Commands about pipelines: where Driftloop runs, a file begun, checked and declared."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from typing import Annotated
 import typer
 
 from driftloop import spec
-from driftloop.cli.show import Json, as_json, client, console, table
+from driftloop.cli.show import Json, as_json, client, table
 from driftloop.client import Refused
 from driftloop.client.asking import file_text
 
@@ -27,7 +25,6 @@ def add_to(app: typer.Typer) -> None:
     app.command()(schema)
     app.command()(apply)
     app.command("pipelines")(listed)
-    app.command()(status)
 
 
 def env(ctx: typer.Context, as_program: Json = False) -> None:
@@ -43,9 +40,17 @@ def env(ctx: typer.Context, as_program: Json = False) -> None:
         "DRIFTLOOP_TRAINING": common.driftloop_training,
         "DRIFTLOOP_EVALUATION": common.driftloop_evaluation,
         "DRIFTLOOP_NAMESPACE": common.driftloop_namespace,
+        "DRIFTLOOP_WEB": place.web,
     }
     if as_program:
-        as_json({"found": place.found, "addresses": addresses, "activate": f"source {activate}"})
+        as_json(
+            {
+                "found": place.found,
+                "addresses": addresses,
+                "web": place.web or None,
+                "activate": f"source {activate}",
+            }
+        )
         return
     typer.echo(f"# from {place.found}; activate its Python: source {activate}")
     for name, address in addresses.items():
@@ -144,53 +149,4 @@ def listed(ctx: typer.Context, as_program: Json = False) -> None:
         ["pipeline", "version", "generation", "by", "digest"],
         [[p["name"], p["version"], p["generation"], p["by"], p["digest"][:12]] for p in found],
         "pipelines",
-    )
-
-
-def status(ctx: typer.Context, as_program: Json = False) -> None:
-    """Every process and its loops, and each pipeline with its live model and its troubles."""
-    found = client(ctx).status()
-    if as_program:
-        as_json(found)
-        return
-    table(
-        ["pipeline", "generation", "model", "trouble"],
-        [[p["name"], p["generation"], p["model"], p["trouble"]] for p in found["pipelines"]],
-        "pipelines",
-    )
-    console().print()
-    rows = [
-        [
-            p["service"],
-            p["replica"],
-            loop["loop"],
-            loop["pipeline"],
-            loop["state"] if p["state"] == "running" else p["state"],
-            loop["rows_in"],
-            loop["lag_records"],
-            loop["watermark"],
-            loop["error"],
-        ]
-        for p in found["processes"]
-        for loop in p["loops"]
-    ]
-    rows += [
-        [p["service"], p["replica"], "", "", p["state"], None, None, "", ""]
-        for p in found["processes"]
-        if not p["loops"]
-    ]
-    table(
-        [
-            "service",
-            "replica",
-            "loop",
-            "pipeline",
-            "state",
-            "rows in",
-            "lag",
-            "event time",
-            "error",
-        ],
-        sorted(rows, key=str),
-        "processes",
     )

@@ -16,6 +16,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from driftloop.client import Client, DriftloopError, Refused
+from driftloop.client.addresses import redacted
 
 BAD_INPUT, TROUBLE = 2, 1
 
@@ -34,10 +35,10 @@ class Doors(TyperGroup):
         try:
             return super().invoke(ctx)
         except Refused as error:
-            typer.echo(str(error), err=True)
+            typer.echo(said(error), err=True)
             raise typer.Exit(BAD_INPUT) from error
         except DriftloopError as error:
-            typer.echo(str(error), err=True)
+            typer.echo(said(error), err=True)
             raise typer.Exit(TROUBLE) from error
         except BrokenPipeError as error:  # `driftloop tail … | head`
             raise typer.Exit(0) from error
@@ -51,6 +52,11 @@ def client(ctx: typer.Context) -> Client:
     made = make()
     ctx.call_on_close(made.close)
     return made
+
+
+def said(error: DriftloopError) -> str:
+    """Its text, without the secrets of our settings."""
+    return redacted(str(error))
 
 
 def console() -> Console:

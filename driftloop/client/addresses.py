@@ -16,11 +16,14 @@ from pathlib import Path
 
 from driftloop.kit.config import Common, read_common
 from driftloop.kit.errors import Refused, Unavailable
+from driftloop.kit.secret import Redactor, secrets_of
 
 ANSWER_WITHIN_S = (
     0.3  # loopback answers in under 1 ms; a port that is filtered must not hold a command up
 )
 CONNECT_WITHIN_S = 3.0  # a broker of one's own may be far away
+WEB = "DRIFTLOOP_WEB"  # where the page is, as a stack on this machine says
+PAGE = "http://127.0.0.1:17300"  # of `make run`
 NAMED = ("KAFKA_", "DRIFTLOOP_")  # settings that lead to a stack
 
 
@@ -31,6 +34,7 @@ class Place:
     common: Common
     found: str
     folder: Path | None  # of the stack's files, where it is one on this machine
+    web: str = ""  # address of the page of the loop; empty: not known
 
 
 def here(address: str | None = None) -> Place:
@@ -46,12 +50,13 @@ def find(environ: Mapping[str, str], folder: Path) -> Place:
     `var/` upwards of `folder`.
     """
     if environ.get("KAFKA_BOOTSTRAP"):
-        return Place(read_common(environ), "the environment", None)
+        return Place(read_common(environ), "the environment", None, environ.get(WEB, ""))
     for path, settings in _stacks(folder):
         common = read_common({**settings, **environ})
         if _answers(common.kafka_bootstrap, ANSWER_WITHIN_S):
-            return Place(common, str(path), path.parent)
-    return Place(read_common(environ), "the fixed ports", None)
+            web = {**settings, **environ}.get(WEB, "")
+            return Place(common, str(path), path.parent, web)
+    return Place(read_common(environ), "the fixed ports", None, environ.get(WEB, PAGE))
 
 
 def person() -> str:
@@ -60,6 +65,11 @@ def person() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # no entry in the user database, as in some containers
         return "somebody"
+
+
+def redacted(text: str) -> str:
+    """`text` without the secrets that this process's environment holds."""
+    return Redactor(secrets_of(os.environ)).text(text)
 
 
 def last_report(folder: Path) -> Path:
@@ -98,10 +108,11 @@ def reachable(bootstrap: str) -> None:
 
 
 def _answers(bootstrap: str, within_s: float) -> bool:
-    return any(_connects(address.strip(), within_s) for address in bootstrap.split(","))
+    return any(listens(address.strip(), within_s) for address in bootstrap.split(","))
 
 
-def _connects(address: str, within_s: float) -> bool:
+def listens(address: str, within_s: float) -> bool:
+    """Whether anything takes a connection there."""
     host, _, port = address.rpartition(":")
     if not port.isdigit():
         return False

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -16,9 +18,11 @@ from typing import Any, Literal
 import polars as pl
 
 from driftloop.client import (
+    checks,
     dead,
     decoding,
     frames,
+    problems,
     producing,
     reading,
     sampling,
@@ -27,7 +31,9 @@ from driftloop.client import (
 )
 from driftloop.client.addresses import Place, here, reachable
 from driftloop.client.asking import Asking, check
-from driftloop.client.calls import Calls
+from driftloop.client.calls import QUESTIONS, Calls
+from driftloop.client.examining import Examining
+from driftloop.client.looking import Looking
 from driftloop.client.plain import Plain, plain
 from driftloop.client.reading import Bound, Span
 from driftloop.client.watching import Watch
@@ -36,18 +42,19 @@ from driftloop.contracts.model_pb2 import PipelineDeclared
 from driftloop.kit import rpc
 from driftloop.kit.broker import Broker, Record
 from driftloop.kit.clock import Clock, SystemClock
-from driftloop.kit.errors import Refused
+from driftloop.kit.errors import Refused, Unavailable
+from driftloop.kit.events import Event
 from driftloop.kit.kafka import KafkaBroker
+from driftloop.kit.kafka.admin import KafkaAdmin
 from driftloop.kit.topic import ControlTopic
 
 What = Literal["scores", "examples", "predictions", "features", "corrections", "drift", "runs"]
-TOLD: tuple[ControlTopic[Any], ...] = (  # what a timeline is made of
+TOLD: tuple[ControlTopic[Any], ...] = (  # what a timeline is made of, beside the releases
     topics.DRIFT_DETECTED,
     topics.RETRAIN_REQUESTED,
     topics.RETRAIN_RESOLVED,
     topics.MODEL_TRAINED,
     topics.MODEL_EVALUATED,
-    topics.MODEL_RELEASED,
     topics.RUN_FINISHED,
 )
 SAMPLE_ROWS = 500  # of a topic, the newest: enough for types and guesses
@@ -66,7 +73,8 @@ def connect(address: str | None = None) -> Client:
         reachable(common.kafka_bootstrap)
         return KafkaBroker({**QUIET, **common.kafka}, common.driftloop_namespace)
 
-    return Client(place, broker, Calls(common, rpc.channel), SystemClock())
+    calls = Calls(common, rpc.channel, partial(rpc.channel, questions=QUESTIONS))
+    return Client(place, broker, calls, SystemClock())
 
 
 def read(
@@ -276,11 +284,12 @@ class Client(Asking):
         """Why it did or did not retrain: what was seen, asked, decided, judged and released, in
         order.
         """
-        found = [
+        found: list[Event[Any]] = [
             event
             for topic in TOLD
             for event in reading.events(self._broker, topic.topic(), pipeline)
         ]
+        found += reading.releases(self._broker, pipeline)
         if not found:
             self._declared(pipeline)  # nothing to tell of what there is not
         return story.timeline(found)
@@ -290,15 +299,31 @@ class Client(Asking):
         self._declared(pipeline)
         return Watch(self._broker, pipeline)
 
-    def status(self) -> Plain:
-        """Every process that has pulsed lately, and each pipeline with its live model and what is
-        wrong with it.
+    def status(self, pipeline: str = "") -> Plain:
+        """Whether the loop is whole: services and their replicas, pipelines, and what is wrong in
+        plain words. Within 2 s. Unavailable: the broker is away, so nothing can be told. Of one
+        pipeline and all services where it is named; Refused: there is none of that name.
         """
-        pulses = reading.newest(self._broker, topics.PULSE.topic(), status.PULSES_MAX)
-        released = reading.events(self._broker, topics.MODEL_RELEASED.topic())
-        return status.summary(
-            pulses, [event.message for event in released], self.pipelines(), self._clock.ms()
-        )
+        looking = Looking(lambda: self._broker, self._calls, self._clock)
+        try:
+            facts = looking.facts()
+        except Unavailable:
+            self._opened = None  # threads still wait in it; to close it would be to wait with them
+            raise
+        return problems.status(facts, pipeline)
+
+    def examine(self) -> Plain:
+        """What the loop stands on, checked: `{"findings": [{"severity", "subject", "says",
+        "mend"}]}`, the worst first. Unavailable: the broker is away.
+        """
+        common = self.place.common
+        admin = KafkaAdmin({**QUIET, **common.kafka}, common.driftloop_namespace)
+        broker = self._broker
+        try:
+            looking = Examining(self.place, broker, admin, self._calls, self._clock)
+            return {"findings": [asdict(one) for one in checks.examine(looking.ground())]}
+        finally:
+            admin.close()
 
     def pipelines(self) -> list[Plain]:
         """The newest declaration of each pipeline."""

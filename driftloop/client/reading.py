@@ -16,6 +16,8 @@ import polars as pl
 from google.protobuf.message import Message
 
 from driftloop.client.plain import Instant, instant_us
+from driftloop.contracts import topics
+from driftloop.contracts.model_pb2 import ModelReleased
 from driftloop.kit.broker import Broker, Record
 from driftloop.kit.errors import Malformed, Refused
 from driftloop.kit.events import Event, read_event
@@ -89,12 +91,31 @@ def events(broker: Broker, topic: Topic[M], pipeline: str = "") -> Sequence[Even
     ]
 
 
+def releases(broker: Broker, pipeline: str) -> list[Event[ModelReleased]]:
+    """Every release of a pipeline, the oldest first: from the log of record, since the topic of
+    releases is compacted and keeps the live one alone.
+    """
+    found: dict[str, Event[ModelReleased]] = {}
+    for event in events(broker, topics.REGISTRY_EVENTS.topic()):
+        released = event.message.released
+        if event.message.WhichOneof("kind") == "released" and released.pipeline == pipeline:
+            found[event.id] = Event(event.id, event.time_ms, released, event.record)
+    for live in events(broker, topics.MODEL_RELEASED.topic(), pipeline):
+        found.setdefault(live.id, live)
+    return sorted(found.values(), key=lambda event: (event.time_ms, event.message.at_ms))
+
+
 def newest(broker: Broker, topic: Topic[M], count: int) -> Sequence[Event[M]]:
     """The newest `count` well-formed events of a control topic."""
     if broker.partitions(topic.name) is None:
         return []
     end = broker.bounds(topic.name, 0)[1]
     return list(_well_formed(broker, topic, Span(max(0, end - count), end)))
+
+
+def between(broker: Broker, topic: Topic[M], start: int, end: int) -> Sequence[Event[M]]:
+    """The well-formed events of [start, end) of a control topic."""
+    return list(_well_formed(broker, topic, Span(start, end)))
 
 
 def _well_formed(broker: Broker, topic: Topic[M], span: Span = WHOLE) -> Iterator[Event[M]]:

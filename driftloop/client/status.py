@@ -1,4 +1,4 @@
-"""Processes, pipelines, runs and drifts as they are shown: pure, from events and plain values."""
+"""Runs and drifts as they are shown: pure, from events and plain values."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from typing import Any
 
 import polars as pl
 
-from driftloop.client.plain import Plain, iso
+from driftloop.client.plain import Plain
 from driftloop.client.story import Step
-from driftloop.contracts.model_pb2 import ModelReleased
-from driftloop.contracts.pulse_pb2 import Pulse
 from driftloop.contracts.retrain_pb2 import DriftDetected
 from driftloop.kit.events import Event
 
-PULSES_MAX = 300  # the newest: seven processes, a pulse a second, some 40 s
-SILENT_MS = 10_000  # a process pulses every second; ten missed are no hiccup
 ANSWERS = (
     "suppressed",
     "refused",
@@ -25,22 +21,6 @@ ANSWERS = (
     "finished",
 )  # kinds of steps
 US = pl.Datetime("us", "UTC")
-
-
-def summary(
-    pulses: Sequence[Event[Pulse]],
-    released: Sequence[ModelReleased],
-    pipelines: Sequence[Plain],
-    now_ms: int,
-) -> Plain:
-    """`{"processes": [...], "pipelines": [...]}`."""
-    newest = {(event.message.service, event.message.replica): event.message for event in pulses}
-    live = {message.pipeline: message.version for message in released}
-    processes = [_process(newest[key], now_ms) for key in sorted(newest)]
-    return {
-        "processes": processes,
-        "pipelines": [_pipeline(each, live, processes) for each in pipelines],
-    }
 
 
 def runs_frame(runs: Sequence[Plain]) -> pl.DataFrame:
@@ -147,49 +127,6 @@ def _drift(event: Event[DriftDetected], steps: Sequence[Step]) -> Plain:
         "detected": event.time_ms * 1_000,
         "outcome": last.says if last else "no retrain asked for",
         "run_id": last.run_id if last else "",
-    }
-
-
-def _process(pulse: Pulse, now_ms: int) -> Plain:
-    loops = [
-        {
-            "loop": loop.loop,
-            "pipeline": loop.pipeline,
-            "state": loop.state,
-            "rows_in": loop.rows_in,
-            "rows_out": loop.rows_out,
-            "lag_records": loop.lag_records,
-            "watermark": iso(loop.watermark_us),
-            "error": loop.error,
-        }
-        for loop in pulse.loops
-    ]
-    silent = now_ms - pulse.at_ms > SILENT_MS
-    return {
-        "service": pulse.service,
-        "replica": pulse.replica,
-        "state": "silent" if silent else "running",
-        "up_s": round((pulse.at_ms - pulse.started_ms) / 1_000, 1),
-        "cpu_s": round(pulse.cpu_s, 1),
-        "rss_mb": round(pulse.rss_mb),
-        "loops": loops,
-    }
-
-
-def _pipeline(declared: Plain, live: dict[str, int], processes: Sequence[Plain]) -> Plain:
-    troubles = [
-        f"{process['service']}: {loop['error'] or loop['state']}"
-        for process in processes
-        for loop in process["loops"]
-        if loop["pipeline"] == declared["name"] and loop["state"] == "failed"
-    ]
-    version = live.get(declared["name"], 0)
-    return {
-        "name": declared["name"],
-        "declaration": declared["version"],
-        "generation": declared["generation"],
-        "model": f"{declared['name']}@{version}" if version else "none yet",
-        "trouble": troubles,
     }
 
 

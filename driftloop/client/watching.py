@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 
 from driftloop.client.live import LiveState, Snapshot
 from driftloop.contracts import topics
+from driftloop.contracts.model_pb2 import RegistryEvent
 from driftloop.kit.broker import Broker, Record
 from driftloop.kit.follow import Follower
 from driftloop.kit.topic import Topic
@@ -36,7 +37,8 @@ class Watch:
         self._follow(
             topics.STATISTICS.topic(self._pipeline), lambda _, message: state.on_statistics(message)
         )
-        self._follow(topics.MODEL_RELEASED.topic(), lambda _, message: state.on_released(message))
+        # the log of record, since the topic of releases is compacted: old ones vanish from it
+        self._follow(topics.REGISTRY_EVENTS.topic(), self._on_fact, _pipeline_of_release)
         self._follow(topics.DRIFT_DETECTED.topic(), state.on_drift)
         self._follow(topics.RETRAIN_REQUESTED.topic(), state.on_requested)
         self._follow(topics.RETRAIN_RESOLVED.topic(), lambda _, message: state.on_resolved(message))
@@ -70,10 +72,23 @@ class Watch:
         with self._lock:
             self._state.on_trouble(line)
 
-    def _follow(self, topic: Topic[M], tell: Callable[[str, M], None]) -> None:
+    def _on_fact(self, _: str, message: RegistryEvent) -> None:
+        self._state.on_released(message.released)
+
+    def _follow(
+        self,
+        topic: Topic[M],
+        tell: Callable[[str, M], None],
+        pipeline_of: Callable[[M], str] = lambda message: getattr(message, "pipeline", ""),
+    ) -> None:
         def on_message(key: str | None, message: M | None, record: Record) -> None:
-            if message is not None and getattr(message, "pipeline", "") == self._pipeline:
+            if message is not None and pipeline_of(message) == self._pipeline:
                 with self._lock:
                     tell(dict(record.headers).get("ce_id", b"").decode(), message)
 
         self._followers[topic.name] = Follower(self._broker, topic, on_message)
+
+
+def _pipeline_of_release(fact: RegistryEvent) -> str:
+    """Empty for every other kind of fact."""
+    return fact.released.pipeline if fact.WhichOneof("kind") == "released" else ""

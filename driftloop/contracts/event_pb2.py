@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x64riftloop/contracts/event.proto\x12\x0c\x64riftloop.v1\"m\n\x08\x45nvelope\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\r\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12\x14\n\x0cwatermark_us\x18\x04 \x01(\x03\x12\x13\n\x0btraceparent\x18\x05 \x01(\t\">\n\x0cSourceOffset\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12\x0c\n\x04next\x18\x03 \x01(\x03\"\x84\x01\n\x07Records\x12(\n\x08\x65nvelope\x18\x01 \x01(\x0b\x32\x16.driftloop.v1.Envelope\x12\x0c\n\x04rows\x18\x02 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x03 \x01(\x0c\x12\x30\n\x0cnext_offsets\x18\x04 \x03(\x0b\x32\x1a.driftloop.v1.SourceOffset\"Q\n\x06Labels\x12(\n\x08\x65nvelope\x18\x01 \x01(\x0b\x32\x16.driftloop.v1.Envelope\x12\x0c\n\x04rows\x18\x02 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x03 \x01(\x0c\"\xa0\x01\n\x07Quality\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\r\x12\r\n\x05\x61t_ms\x18\x03 \x01(\x03\x12\x31\n\x06\x63ounts\x18\x04 \x03(\x0b\x32!.driftloop.v1.Quality.CountsEntry\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x64riftloop/contracts/event.proto\x12\x0c\x64riftloop.v1\"}\n\x08\x45nvelope\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\r\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12\x14\n\x0cwatermark_us\x18\x04 \x01(\x03\x12\x13\n\x0btraceparent\x18\x05 \x01(\t\x12\x0e\n\x06traces\x18\x06 \x01(\x0c\">\n\x0cSourceOffset\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12\x0c\n\x04next\x18\x03 \x01(\x03\"\x84\x01\n\x07Records\x12(\n\x08\x65nvelope\x18\x01 \x01(\x0b\x32\x16.driftloop.v1.Envelope\x12\x0c\n\x04rows\x18\x02 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x03 \x01(\x0c\x12\x30\n\x0cnext_offsets\x18\x04 \x03(\x0b\x32\x1a.driftloop.v1.SourceOffset\"Q\n\x06Labels\x12(\n\x08\x65nvelope\x18\x01 \x01(\x0b\x32\x16.driftloop.v1.Envelope\x12\x0c\n\x04rows\x18\x02 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x03 \x01(\x0c\"\xa0\x01\n\x07Quality\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\r\x12\r\n\x05\x61t_ms\x18\x03 \x01(\x03\x12\x31\n\x06\x63ounts\x18\x04 \x03(\x0b\x32!.driftloop.v1.Quality.CountsEntry\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,15 +34,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUALITY_COUNTSENTRY']._loaded_options = None
   _globals['_QUALITY_COUNTSENTRY']._serialized_options = b'8\001'
   _globals['_ENVELOPE']._serialized_start=49
-  _globals['_ENVELOPE']._serialized_end=158
-  _globals['_SOURCEOFFSET']._serialized_start=160
-  _globals['_SOURCEOFFSET']._serialized_end=222
-  _globals['_RECORDS']._serialized_start=225
-  _globals['_RECORDS']._serialized_end=357
-  _globals['_LABELS']._serialized_start=359
-  _globals['_LABELS']._serialized_end=440
-  _globals['_QUALITY']._serialized_start=443
-  _globals['_QUALITY']._serialized_end=603
-  _globals['_QUALITY_COUNTSENTRY']._serialized_start=558
-  _globals['_QUALITY_COUNTSENTRY']._serialized_end=603
+  _globals['_ENVELOPE']._serialized_end=174
+  _globals['_SOURCEOFFSET']._serialized_start=176
+  _globals['_SOURCEOFFSET']._serialized_end=238
+  _globals['_RECORDS']._serialized_start=241
+  _globals['_RECORDS']._serialized_end=373
+  _globals['_LABELS']._serialized_start=375
+  _globals['_LABELS']._serialized_end=456
+  _globals['_QUALITY']._serialized_start=459
+  _globals['_QUALITY']._serialized_end=619
+  _globals['_QUALITY_COUNTSENTRY']._serialized_start=574
+  _globals['_QUALITY_COUNTSENTRY']._serialized_end=619
 # @@protoc_insertion_point(module_scope)

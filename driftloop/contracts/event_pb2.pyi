@@ -7,18 +7,20 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Envelope(_message.Message):
-    __slots__ = ("pipeline", "generation", "sequence", "watermark_us", "traceparent")
+    __slots__ = ("pipeline", "generation", "sequence", "watermark_us", "traceparent", "traces")
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     WATERMARK_US_FIELD_NUMBER: _ClassVar[int]
     TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    TRACES_FIELD_NUMBER: _ClassVar[int]
     pipeline: str
     generation: int
     sequence: int
     watermark_us: int
     traceparent: str
-    def __init__(self, pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., sequence: _Optional[int] = ..., watermark_us: _Optional[int] = ..., traceparent: _Optional[str] = ...) -> None: ...
+    traces: bytes
+    def __init__(self, pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., sequence: _Optional[int] = ..., watermark_us: _Optional[int] = ..., traceparent: _Optional[str] = ..., traces: _Optional[bytes] = ...) -> None: ...
 
 class SourceOffset(_message.Message):
     __slots__ = ("topic", "partition", "next")

@@ -84,8 +84,21 @@ class ModelTrained(_message.Message):
     cpu: str
     def __init__(self, run_id: _Optional[str] = ..., pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., declaration: _Optional[int] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping[str, object]]]] = ..., holdout: _Optional[_Union[Window, _Mapping[str, object]]] = ..., outcome: _Optional[str] = ..., reason: _Optional[str] = ..., code: _Optional[str] = ..., cpu: _Optional[str] = ...) -> None: ...
 
+class ConfusionRow(_message.Message):
+    __slots__ = ("said",)
+    SAID_FIELD_NUMBER: _ClassVar[int]
+    said: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, said: _Optional[_Iterable[int]] = ...) -> None: ...
+
 class Metrics(_message.Message):
-    __slots__ = ("auc", "log_loss", "accuracy", "precision", "recall", "f1", "calibration_error", "rows", "positive_share")
+    __slots__ = ("auc", "log_loss", "accuracy", "precision", "recall", "f1", "calibration_error", "rows", "positive_share", "pr_auc", "brier", "confusion", "averages")
+    class AveragesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
     AUC_FIELD_NUMBER: _ClassVar[int]
     LOG_LOSS_FIELD_NUMBER: _ClassVar[int]
     ACCURACY_FIELD_NUMBER: _ClassVar[int]
@@ -95,6 +108,10 @@ class Metrics(_message.Message):
     CALIBRATION_ERROR_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     POSITIVE_SHARE_FIELD_NUMBER: _ClassVar[int]
+    PR_AUC_FIELD_NUMBER: _ClassVar[int]
+    BRIER_FIELD_NUMBER: _ClassVar[int]
+    CONFUSION_FIELD_NUMBER: _ClassVar[int]
+    AVERAGES_FIELD_NUMBER: _ClassVar[int]
     auc: float
     log_loss: float
     accuracy: float
@@ -104,7 +121,11 @@ class Metrics(_message.Message):
     calibration_error: float
     rows: int
     positive_share: float
-    def __init__(self, auc: _Optional[float] = ..., log_loss: _Optional[float] = ..., accuracy: _Optional[float] = ..., precision: _Optional[float] = ..., recall: _Optional[float] = ..., f1: _Optional[float] = ..., calibration_error: _Optional[float] = ..., rows: _Optional[int] = ..., positive_share: _Optional[float] = ...) -> None: ...
+    pr_auc: float
+    brier: float
+    confusion: _containers.RepeatedCompositeFieldContainer[ConfusionRow]
+    averages: _containers.ScalarMap[str, float]
+    def __init__(self, auc: _Optional[float] = ..., log_loss: _Optional[float] = ..., accuracy: _Optional[float] = ..., precision: _Optional[float] = ..., recall: _Optional[float] = ..., f1: _Optional[float] = ..., calibration_error: _Optional[float] = ..., rows: _Optional[int] = ..., positive_share: _Optional[float] = ..., pr_auc: _Optional[float] = ..., brier: _Optional[float] = ..., confusion: _Optional[_Iterable[_Union[ConfusionRow, _Mapping[str, object]]]] = ..., averages: _Optional[_Mapping[str, float]] = ...) -> None: ...
 
 class Verdict(_message.Message):
     __slots__ = ("name", "digest", "metrics", "gain", "gain_low", "p_value", "eligible", "reason")

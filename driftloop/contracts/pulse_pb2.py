@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x64riftloop/contracts/pulse.proto\x12\x0c\x64riftloop.v1\"\xc7\x02\n\tLoopPulse\x12\x0c\n\x04loop\x18\x01 \x01(\t\x12\x10\n\x08pipeline\x18\x02 \x01(\t\x12\x0f\n\x07rows_in\x18\x03 \x01(\x04\x12\x10\n\x08rows_out\x18\x04 \x01(\x04\x12\x0f\n\x07\x63ommits\x18\x05 \x01(\x04\x12\x0e\n\x06\x61\x62orts\x18\x06 \x01(\x04\x12\x13\n\x0blag_records\x18\x07 \x01(\x03\x12\x14\n\x0cwatermark_us\x18\x08 \x01(\x03\x12\x15\n\rmodel_version\x18\t \x01(\r\x12\r\n\x05state\x18\n \x01(\t\x12\r\n\x05\x65rror\x18\x0b \x01(\t\x12\x12\n\nlatency_ms\x18\x0c \x03(\x04\x12\x33\n\x06\x63ounts\x18\r \x03(\x0b\x32#.driftloop.v1.LoopPulse.CountsEntry\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\x93\x01\n\x05Pulse\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07replica\x18\x02 \x01(\t\x12\r\n\x05\x61t_ms\x18\x03 \x01(\x03\x12\x12\n\nstarted_ms\x18\x04 \x01(\x03\x12\r\n\x05\x63pu_s\x18\x05 \x01(\x01\x12\x0e\n\x06rss_mb\x18\x06 \x01(\x01\x12&\n\x05loops\x18\x07 \x03(\x0b\x32\x17.driftloop.v1.LoopPulse\"\x9e\x04\n\x04Live\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\r\n\x05\x61t_ms\x18\x02 \x01(\x03\x12\x14\n\x0cwatermark_us\x18\x03 \x01(\x03\x12\x15\n\rmodel_version\x18\x04 \x01(\r\x12\x34\n\nrows_per_s\x18\x05 \x03(\x0b\x32 .driftloop.v1.Live.RowsPerSEntry\x12\x37\n\x0blag_records\x18\x06 \x03(\x0b\x32\".driftloop.v1.Live.LagRecordsEntry\x12\x30\n\x07trouble\x18\x07 \x03(\x0b\x32\x1f.driftloop.v1.Live.TroubleEntry\x12\x32\n\x08replicas\x18\x08 \x03(\x0b\x32 .driftloop.v1.Live.ReplicasEntry\x12\x16\n\x0elatency_p50_ms\x18\t \x01(\x01\x12\x16\n\x0elatency_p99_ms\x18\n \x01(\x01\x1a/\n\rRowsPerSEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a\x31\n\x0fLagRecordsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a.\n\x0cTroubleEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rReplicasEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x64riftloop/contracts/pulse.proto\x12\x0c\x64riftloop.v1\"\xf2\x02\n\tLoopPulse\x12\x0c\n\x04loop\x18\x01 \x01(\t\x12\x10\n\x08pipeline\x18\x02 \x01(\t\x12\x0f\n\x07rows_in\x18\x03 \x01(\x04\x12\x10\n\x08rows_out\x18\x04 \x01(\x04\x12\x0f\n\x07\x63ommits\x18\x05 \x01(\x04\x12\x0e\n\x06\x61\x62orts\x18\x06 \x01(\x04\x12\x13\n\x0blag_records\x18\x07 \x01(\x03\x12\x14\n\x0cwatermark_us\x18\x08 \x01(\x03\x12\x15\n\rmodel_version\x18\t \x01(\r\x12\r\n\x05state\x18\n \x01(\t\x12\r\n\x05\x65rror\x18\x0b \x01(\t\x12\x12\n\nlatency_ms\x18\x0c \x03(\x04\x12\x33\n\x06\x63ounts\x18\r \x03(\x0b\x32#.driftloop.v1.LoopPulse.CountsEntry\x12\x12\n\nlast_error\x18\x0e \x01(\t\x12\x15\n\rlast_error_ms\x18\x0f \x01(\x03\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\xc4\x01\n\x05Pulse\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07replica\x18\x02 \x01(\t\x12\r\n\x05\x61t_ms\x18\x03 \x01(\x03\x12\x12\n\nstarted_ms\x18\x04 \x01(\x03\x12\r\n\x05\x63pu_s\x18\x05 \x01(\x01\x12\x0e\n\x06rss_mb\x18\x06 \x01(\x01\x12&\n\x05loops\x18\x07 \x03(\x0b\x32\x17.driftloop.v1.LoopPulse\x12\x0f\n\x07version\x18\x08 \x01(\t\x12\r\n\x05\x65nded\x18\t \x01(\x08\x12\x0f\n\x07\x61\x64\x64ress\x18\n \x01(\t\"\x9e\x04\n\x04Live\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\r\n\x05\x61t_ms\x18\x02 \x01(\x03\x12\x14\n\x0cwatermark_us\x18\x03 \x01(\x03\x12\x15\n\rmodel_version\x18\x04 \x01(\r\x12\x34\n\nrows_per_s\x18\x05 \x03(\x0b\x32 .driftloop.v1.Live.RowsPerSEntry\x12\x37\n\x0blag_records\x18\x06 \x03(\x0b\x32\".driftloop.v1.Live.LagRecordsEntry\x12\x30\n\x07trouble\x18\x07 \x03(\x0b\x32\x1f.driftloop.v1.Live.TroubleEntry\x12\x32\n\x08replicas\x18\x08 \x03(\x0b\x32 .driftloop.v1.Live.ReplicasEntry\x12\x16\n\x0elatency_p50_ms\x18\t \x01(\x01\x12\x16\n\x0elatency_p99_ms\x18\n \x01(\x01\x1a/\n\rRowsPerSEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a\x31\n\x0fLagRecordsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a.\n\x0cTroubleEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rReplicasEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,19 +42,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LIVE_REPLICASENTRY']._loaded_options = None
   _globals['_LIVE_REPLICASENTRY']._serialized_options = b'8\001'
   _globals['_LOOPPULSE']._serialized_start=50
-  _globals['_LOOPPULSE']._serialized_end=377
-  _globals['_LOOPPULSE_COUNTSENTRY']._serialized_start=332
-  _globals['_LOOPPULSE_COUNTSENTRY']._serialized_end=377
-  _globals['_PULSE']._serialized_start=380
-  _globals['_PULSE']._serialized_end=527
-  _globals['_LIVE']._serialized_start=530
-  _globals['_LIVE']._serialized_end=1072
-  _globals['_LIVE_ROWSPERSENTRY']._serialized_start=877
-  _globals['_LIVE_ROWSPERSENTRY']._serialized_end=924
-  _globals['_LIVE_LAGRECORDSENTRY']._serialized_start=926
-  _globals['_LIVE_LAGRECORDSENTRY']._serialized_end=975
-  _globals['_LIVE_TROUBLEENTRY']._serialized_start=977
-  _globals['_LIVE_TROUBLEENTRY']._serialized_end=1023
-  _globals['_LIVE_REPLICASENTRY']._serialized_start=1025
-  _globals['_LIVE_REPLICASENTRY']._serialized_end=1072
+  _globals['_LOOPPULSE']._serialized_end=420
+  _globals['_LOOPPULSE_COUNTSENTRY']._serialized_start=375
+  _globals['_LOOPPULSE_COUNTSENTRY']._serialized_end=420
+  _globals['_PULSE']._serialized_start=423
+  _globals['_PULSE']._serialized_end=619
+  _globals['_LIVE']._serialized_start=622
+  _globals['_LIVE']._serialized_end=1164
+  _globals['_LIVE_ROWSPERSENTRY']._serialized_start=969
+  _globals['_LIVE_ROWSPERSENTRY']._serialized_end=1016
+  _globals['_LIVE_LAGRECORDSENTRY']._serialized_start=1018
+  _globals['_LIVE_LAGRECORDSENTRY']._serialized_end=1067
+  _globals['_LIVE_TROUBLEENTRY']._serialized_start=1069
+  _globals['_LIVE_TROUBLEENTRY']._serialized_end=1115
+  _globals['_LIVE_REPLICASENTRY']._serialized_start=1117
+  _globals['_LIVE_REPLICASENTRY']._serialized_end=1164
 # @@protoc_insertion_point(module_scope)

@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class LoopPulse(_message.Message):
-    __slots__ = ("loop", "pipeline", "rows_in", "rows_out", "commits", "aborts", "lag_records", "watermark_us", "model_version", "state", "error", "latency_ms", "counts")
+    __slots__ = ("loop", "pipeline", "rows_in", "rows_out", "commits", "aborts", "lag_records", "watermark_us", "model_version", "state", "error", "latency_ms", "counts", "last_error", "last_error_ms")
     class CountsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -28,6 +28,8 @@ class LoopPulse(_message.Message):
     ERROR_FIELD_NUMBER: _ClassVar[int]
     LATENCY_MS_FIELD_NUMBER: _ClassVar[int]
     COUNTS_FIELD_NUMBER: _ClassVar[int]
+    LAST_ERROR_FIELD_NUMBER: _ClassVar[int]
+    LAST_ERROR_MS_FIELD_NUMBER: _ClassVar[int]
     loop: str
     pipeline: str
     rows_in: int
@@ -41,10 +43,12 @@ class LoopPulse(_message.Message):
     error: str
     latency_ms: _containers.RepeatedScalarFieldContainer[int]
     counts: _containers.ScalarMap[str, int]
-    def __init__(self, loop: _Optional[str] = ..., pipeline: _Optional[str] = ..., rows_in: _Optional[int] = ..., rows_out: _Optional[int] = ..., commits: _Optional[int] = ..., aborts: _Optional[int] = ..., lag_records: _Optional[int] = ..., watermark_us: _Optional[int] = ..., model_version: _Optional[int] = ..., state: _Optional[str] = ..., error: _Optional[str] = ..., latency_ms: _Optional[_Iterable[int]] = ..., counts: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    last_error: str
+    last_error_ms: int
+    def __init__(self, loop: _Optional[str] = ..., pipeline: _Optional[str] = ..., rows_in: _Optional[int] = ..., rows_out: _Optional[int] = ..., commits: _Optional[int] = ..., aborts: _Optional[int] = ..., lag_records: _Optional[int] = ..., watermark_us: _Optional[int] = ..., model_version: _Optional[int] = ..., state: _Optional[str] = ..., error: _Optional[str] = ..., latency_ms: _Optional[_Iterable[int]] = ..., counts: _Optional[_Mapping[str, int]] = ..., last_error: _Optional[str] = ..., last_error_ms: _Optional[int] = ...) -> None: ...
 
 class Pulse(_message.Message):
-    __slots__ = ("service", "replica", "at_ms", "started_ms", "cpu_s", "rss_mb", "loops")
+    __slots__ = ("service", "replica", "at_ms", "started_ms", "cpu_s", "rss_mb", "loops", "version", "ended", "address")
     SERVICE_FIELD_NUMBER: _ClassVar[int]
     REPLICA_FIELD_NUMBER: _ClassVar[int]
     AT_MS_FIELD_NUMBER: _ClassVar[int]
@@ -52,6 +56,9 @@ class Pulse(_message.Message):
     CPU_S_FIELD_NUMBER: _ClassVar[int]
     RSS_MB_FIELD_NUMBER: _ClassVar[int]
     LOOPS_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    ENDED_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
     service: str
     replica: str
     at_ms: int
@@ -59,7 +66,10 @@ class Pulse(_message.Message):
     cpu_s: float
     rss_mb: float
     loops: _containers.RepeatedCompositeFieldContainer[LoopPulse]
-    def __init__(self, service: _Optional[str] = ..., replica: _Optional[str] = ..., at_ms: _Optional[int] = ..., started_ms: _Optional[int] = ..., cpu_s: _Optional[float] = ..., rss_mb: _Optional[float] = ..., loops: _Optional[_Iterable[_Union[LoopPulse, _Mapping[str, object]]]] = ...) -> None: ...
+    version: str
+    ended: bool
+    address: str
+    def __init__(self, service: _Optional[str] = ..., replica: _Optional[str] = ..., at_ms: _Optional[int] = ..., started_ms: _Optional[int] = ..., cpu_s: _Optional[float] = ..., rss_mb: _Optional[float] = ..., loops: _Optional[_Iterable[_Union[LoopPulse, _Mapping[str, object]]]] = ..., version: _Optional[str] = ..., ended: _Optional[bool] = ..., address: _Optional[str] = ...) -> None: ...
 
 class Live(_message.Message):
     __slots__ = ("pipeline", "at_ms", "watermark_us", "model_version", "rows_per_s", "lag_records", "trouble", "replicas", "latency_p50_ms", "latency_p99_ms")

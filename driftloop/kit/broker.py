@@ -48,7 +48,7 @@ class TopicSpec:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """Who reads what, as whom.
+    """Who reads what, as whom; see `writer` for `transactional_id`.
 
     `topics` are shared out by the group (range, so equal partition counts go together). `attached`
     are topics whose partitions, all of them, are held by whoever owns partition 0 of the first
@@ -61,6 +61,21 @@ class Subscription:
     transactional_id: str
     attached: Sequence[str] = ()
     start: Mapping[str, str] = field(default_factory=dict)
+
+
+def writer(subscription: Subscription, held: Sequence[Partition]) -> str | None:
+    """The transactional id of who holds these partitions; None: whoever holds none writes nothing.
+
+    It names the first of them, which the group gives to one member at a time: so no two members
+    ever share an id, whatever they call themselves, and who takes a partition over is the one
+    whose producer ends the open transaction of who held it before.
+    """
+    first = [(subscription.topics.index(t), n) for t, n in held if t in subscription.topics]
+    if not first:
+        return None
+    topic, number = min(first)
+    kind = f"{subscription.topics[topic]}-" if topic else ""
+    return f"{subscription.transactional_id}-{kind}{number}"
 
 
 class Session(Protocol):
@@ -119,6 +134,9 @@ class Broker(Protocol):
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """(first offset that is kept, end: one past the last, open transactions included)."""
+
+    def offset_at(self, topic: str, partition: int, at_ms: int) -> int:
+        """The first offset appended at `at_ms` or later; the end where there is none."""
 
     def partitions(self, topic: str) -> int | None:
         """How many; None: no such topic."""

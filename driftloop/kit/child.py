@@ -27,10 +27,18 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+from driftloop.kit import log
+
 Report = Callable[[dict[str, Any]], None]
 DETAIL_CHARACTERS_MAX = 4_000  # the end of a traceback
 END_SECONDS_MAX = 2.0  # a killed process that isn't gone by then hangs in the kernel; we go on
 OUT_OF_MEMORY = "out of memory: it may take {:,} MB beyond what it starts with"
+KILLED = (
+    "killed by SIGKILL, as Linux does where memory runs out: give the machine or the container "
+    "more than the {:,} MB that it may take beyond what it starts with"
+)
+# Of 1,000: where memory runs out, a child goes before whoever started it and answers others
+OOM_SCORE = 800
 _MB = 1_000_000
 _PR_SET_PDEATHSIG = 1
 
@@ -86,7 +94,7 @@ class Children:
             target=_work,
             name=name,
             daemon=True,
-            args=(target, argument, limits, results_there, lifeline_there),
+            args=(target, argument, limits, results_there, lifeline_there, log.inherited()),
         )
         process.start()
         results_there.close()
@@ -94,6 +102,11 @@ class Children:
         child = Child(name, process, results, lifeline, limits)
         self._children = [one for one in self._children if not one.ended] + [child]
         return child
+
+    @property
+    def at_work(self) -> int:
+        """How many have not ended, as far as they were asked."""
+        return sum(not child.ended for child in self._children)
 
     def close(self) -> None:
         """Kill all that still work."""
@@ -164,6 +177,8 @@ class Child:
         code = self._process.exitcode or 0
         if code in (-signal.SIGALRM, -signal.SIGXCPU):
             return Finished(None, f"took longer than {self.limits.seconds_max:g} s", killed=True)
+        if code == -signal.SIGKILL:  # we would have said why: see `_end`
+            return Finished(None, KILLED.format(self.limits.memory_mb_max), killed=True)
         if code < 0:
             return Finished(None, f"killed by {signal.Signals(-code).name}", killed=True)
         return Finished(None, f"ended with status {code} and no result")
@@ -177,10 +192,16 @@ class Child:
 
 
 def _work(
-    target: str, argument: dict[str, Any], limits: Limits, results: Connection, lifeline: Connection
+    target: str,
+    argument: dict[str, Any],
+    limits: Limits,
+    results: Connection,
+    lifeline: Connection,
+    logs: log.Inherited,
 ) -> None:
     """The child's whole life."""
     _die_with_parent(lifeline)
+    log.adopt(logs)
     _limit(limits)
     try:
         module, _, function = target.partition(":")
@@ -191,8 +212,9 @@ def _work(
     except MemoryError:
         results.send(Finished(None, OUT_OF_MEMORY.format(limits.memory_mb_max), killed=True))
     except Exception as error:  # noqa: BLE001  # whatever it is, the parent must hear of it
-        text = f"{type(error).__name__}: {error}"
-        results.send(Finished(None, text, detail=traceback.format_exc()[-DETAIL_CHARACTERS_MAX:]))
+        text = log.redacted(f"{type(error).__name__}: {error}")
+        detail = log.redacted(traceback.format_exc())[-DETAIL_CHARACTERS_MAX:]
+        results.send(Finished(None, text, detail=detail))
 
 
 def _die_with_parent(lifeline: Connection) -> None:
@@ -223,6 +245,15 @@ def _limit(limits: Limits) -> None:
         _lower(resource.RLIMIT_DATA, _data_bytes() + limits.memory_mb_max * _MB)
     if limits.nice:
         os.nice(limits.nice)
+    _go_first()
+
+
+def _go_first() -> None:
+    """When memory runs out. Raising one's own score is always allowed; where there is none, as on
+    macOS, there is no such killer."""
+    score = Path("/proc/self/oom_score_adj")
+    if score.exists():
+        score.write_text(str(max(OOM_SCORE, int(score.read_text()))))
 
 
 def _lower(kind: int, value: int) -> None:

@@ -14,6 +14,9 @@ class Clock(Protocol):
     def ms(self) -> int:
         """Wall time in milliseconds since 1970, as Kafka stamps its records."""
 
+    def ns(self) -> int:
+        """The same in nanoseconds, as spans are stamped."""
+
     def seconds(self) -> float:
         """Monotonic seconds; only differences mean anything."""
 
@@ -26,6 +29,9 @@ class SystemClock:
 
     def ms(self) -> int:
         return time.time_ns() // 1_000_000
+
+    def ns(self) -> int:
+        return time.time_ns()
 
     def seconds(self) -> float:
         return time.monotonic()
@@ -45,6 +51,9 @@ class FakeClock:
 
     def ms(self) -> int:
         return self._us // 1000
+
+    def ns(self) -> int:
+        return self._us * 1000
 
     def seconds(self) -> float:
         return self._us / 1e6

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from driftloop.kit.errors import Refused
+from driftloop.kit.secret import Properties, shown
 
 C = TypeVar("C")
 T = TypeVar("T")
+LOG_LEVELS = ("debug", "info", "warning", "error")
 _LIMITS = "driftloop.limits"
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
@@ -80,13 +82,25 @@ class Common:
     driftloop_host: str = setting(
         "127.0.0.1", why="the address to listen on; 0.0.0.0 in containers"
     )
+    driftloop_advertise: str = setting(
+        "", why="host by which other replicas reach this one; none: where it listens, else its name"
+    )
     driftloop_data: Path = setting(  # noqa: RUF009  # a Path is immutable
         Path("var/data"), why="folder of caches; may be lost, is then filled again"
     )
     driftloop_slot: str = setting(
-        "", why="this worker's stable place, part of the transactional id; none: random"
+        "", why="this worker's name among the replicas, stable over restarts; none: random"
     )
     driftloop_log: str = setting("", why="json or text; none: text on a terminal, else json")
+    driftloop_log_level: str = setting(
+        "info", why="debug, info, warning or error: from where on our lines are written"
+    )
+    driftloop_trace_sample: float = setting(
+        0.01,
+        at_least=0.0,
+        at_most=1.0,
+        why="share of events that are traced, where OTEL_EXPORTER_OTLP_ENDPOINT is set",
+    )
     driftloop_parent: int = setting(0, at_least=0, why="id of the process to end with; 0: none")
     driftloop_registry: str = setting("127.0.0.1:17101", why="address of the registry")
     driftloop_features: str = setting("127.0.0.1:17102", why="address of features")
@@ -105,8 +119,8 @@ class Common:
         -1, at_least=-1, at_most=65535, why="0: a free one; -1: the documented port"
     )
     kafka: Mapping[str, str] = dataclasses.field(
-        default_factory=dict
-    )  # librdkafka's properties, bootstrap included
+        default_factory=Properties
+    )  # librdkafka's properties, bootstrap included; shown without secrets
 
     @property
     def tls(self) -> Tls | None:
@@ -134,6 +148,11 @@ def read_common(environ: Mapping[str, str]) -> Common:
     values = _values(Common, "", environ, mistakes)
     if values.get("driftloop_log", "") not in ("", "json", "text"):
         mistakes.append(f"DRIFTLOOP_LOG: found {values['driftloop_log']!r}, wanted json or text")
+    level = values.get("driftloop_log_level", "info")
+    if level not in LOG_LEVELS:
+        mistakes.append(
+            f"DRIFTLOOP_LOG_LEVEL: found {level!r}, wanted one of {', '.join(LOG_LEVELS)}"
+        )
     if bool(values.get("driftloop_tls_certificate")) != bool(values.get("driftloop_tls_key")):
         mistakes.append(
             "DRIFTLOOP_TLS_CERTIFICATE and DRIFTLOOP_TLS_KEY: found one, wanted both or none"
@@ -192,7 +211,7 @@ def _values(
         try:
             values[field.name] = _checked(_parsed(text, kind), field.metadata[_LIMITS])
         except ValueError as error:
-            mistakes.append(f"{name}: found {text!r}, wanted {error}")
+            mistakes.append(f"{name}: found {shown(name, text)!r}, wanted {error}")
     return values
 
 
@@ -257,4 +276,4 @@ def _kafka(bootstrap: str, environ: Mapping[str, str]) -> dict[str, str]:
         for name, value in environ.items()
         if name.startswith("KAFKA_") and name != "KAFKA_BOOTSTRAP" and value
     }
-    return {**properties, "bootstrap.servers": bootstrap}
+    return Properties({**properties, "bootstrap.servers": bootstrap})

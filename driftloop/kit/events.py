@@ -65,9 +65,15 @@ def event(
 def read_event(record: Record, message_type: type[M]) -> Event[M]:
     """The event in `record`. Malformed: no value, not JSON, a wrong type, an unknown enum value."""
     message = from_json(record.value or b"", message_type, _coordinates(record))
-    headers = dict(record.headers)
-    name = headers.get("ce_id", b"").decode("utf-8", "replace") or _coordinates(record)
-    return Event(name, record.timestamp_ms, message, record, trace.passed_on(record.headers))
+    return Event(
+        event_id(record), record.timestamp_ms, message, record, trace.passed_on(record.headers)
+    )
+
+
+def event_id(record: Record) -> str:
+    """Its own `ce_id`, else its coordinates; also of what can't be read."""
+    given = dict(record.headers).get("ce_id", b"").decode("utf-8", "replace")
+    return given or _coordinates(record)
 
 
 def to_json(message: Message) -> bytes:

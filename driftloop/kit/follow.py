@@ -28,7 +28,8 @@ class Follower(Generic[M]):
 
     A tombstone has no message. A malformed message, or one that `on_message` calls so, is logged,
     counted and passed over: anyone may write to a control topic. `caught_up` is set when all that
-    was there at the start has been told.
+    was there at the start has been told. `stopping` ends it too, so that a process's followers end
+    beside each other. `newest`: only what comes from now on.
     """
 
     def __init__(
@@ -36,11 +37,15 @@ class Follower(Generic[M]):
         broker: Broker,
         topic: Topic[M],
         on_message: Callable[[str | None, M | None, Record], None],
+        stopping: threading.Event | None = None,
+        *,
+        newest: bool = False,
     ) -> None:
         self._broker, self._topic, self._on_message = broker, topic, on_message
+        self._newest = newest
         self._next = 0
         self._end: int | None = None
-        self._stop = threading.Event()
+        self._stop, self._stopping = threading.Event(), stopping
         self.caught_up = threading.Event()
         self.malformed = 0
         self._thread = threading.Thread(target=self._run, name=f"follow-{topic.name}", daemon=True)
@@ -52,10 +57,13 @@ class Follower(Generic[M]):
         if threading.current_thread() is not self._thread:
             self._thread.join(5.0)
 
+    def _ended(self) -> bool:
+        return self._stop.is_set() or (self._stopping is not None and self._stopping.is_set())
+
     def _run(self) -> None:
         first_s, longest_s = AGAIN_S
         wait_s = first_s
-        while not self._stop.is_set():
+        while not self._ended():
             try:
                 self._follow()
             except Unavailable as error:
@@ -70,18 +78,19 @@ class Follower(Generic[M]):
             raise Unavailable(f"no topic {name} yet")
         first, end = self._broker.bounds(name, 0)
         self._next = max(self._next, first)
-        self._end = end if self._end is None else self._end
+        if self._end is None:
+            self._next, self._end = (end if self._newest else self._next), end
         if self._next < self._end:
             for record in self._broker.read(name, 0, self._next, self._end):
                 self._tell(record)
-                if self._stop.is_set():
+                if self._ended():
                     return
             self._next = max(self._next, self._end)
         self.caught_up.set()
         for records in self._broker.tail(name, 0, self._next, WAIT_S):
             for record in records:
                 self._tell(record)
-            if self._stop.is_set():
+            if self._ended():
                 return
 
     def _tell(self, record: Record) -> None:

@@ -18,8 +18,19 @@ from typing import Protocol
 from driftloop.kit.broker import Broker, Partition, Position, Record, Session, Subscription
 from driftloop.kit.clock import Clock
 from driftloop.kit.errors import Malformed, Unavailable
-from driftloop.kit.task import NOTHING, Assigned, Decision, Moment, Task
+from driftloop.kit.log import redacted
+from driftloop.kit.task import (
+    NO_SIZES,
+    NOTHING,
+    Assigned,
+    Decision,
+    Moment,
+    Sized,
+    Sizes,
+    Task,
+)
 from driftloop.kit.topic import Emit
+from driftloop.kit.trace import NoTracer, Span, Tracer, ended
 
 log = logging.getLogger("driftloop.loop")
 
@@ -28,6 +39,7 @@ LAZY_S = 0.5
 WAKE_SLICE_S = 0.02  # how long a wake may go unseen; 50 short polls a second are 0.2 % of a core
 BACKOFF_S = (0.1, 2.0)  # first and longest wait after Unavailable
 STEADY_S = 10.0  # a loop that ran so long starts its back-off anew
+SIZES_S = 0.5  # how often a task is asked how much it holds
 LATENCY_BUCKETS = 17  # < 1, 2, 4, ... 32768 ms, more
 
 
@@ -57,6 +69,8 @@ class LoopState:
         "starting"  # starting, waiting (no partition), restoring, running, failed, crashed, stopped
     )
     error: str = ""
+    last_error: str = ""  # stays when the loop runs again, with its wall time
+    last_error_ms: int = 0
     partitions: int = 0
     records: int = 0
     rows_in: int = 0
@@ -67,43 +81,27 @@ class LoopState:
     watermark_us: int = 0
     latency: list[int] = field(default_factory=lambda: [0] * LATENCY_BUCKETS)
     counts: dict[str, int] = field(default_factory=dict)
+    sizes: Sizes = NO_SIZES
 
 
 class Meter(Protocol):
-    """Where a loop's numbers go beside its LoopState; kit.metrics has the real one."""
+    """Where a loop's durations go; all else stands in its LoopState. kit.metrics has the real
+    one."""
 
-    def handled(self, loop: LoopState, rows_in: int, rows_out: int, seconds: float) -> None:
+    def handled(self, seconds: float) -> None:
         """A batch went through the task in so many seconds."""
 
-    def committed(self, loop: LoopState, seconds: float) -> None:
+    def committed(self, seconds: float) -> None:
         """A transaction was committed, from begin to answer in so many seconds."""
-
-    def aborted(self, loop: LoopState) -> None:
-        """A transaction, or the session, was given up."""
-
-    def counted(self, loop: LoopState, name: str, count: int) -> None:
-        """A task's own count: by rule or outcome."""
-
-    def lagging(self, loop: LoopState, records: int) -> None:
-        """Messages behind, at each tick."""
 
 
 class NoMeter:
     """Counts nothing: for tests and tools."""
 
-    def handled(self, loop: LoopState, rows_in: int, rows_out: int, seconds: float) -> None:
+    def handled(self, seconds: float) -> None:
         """Not counted."""
 
-    def committed(self, loop: LoopState, seconds: float) -> None:
-        """Not counted."""
-
-    def aborted(self, loop: LoopState) -> None:
-        """Not counted."""
-
-    def counted(self, loop: LoopState, name: str, count: int) -> None:
-        """Not counted."""
-
-    def lagging(self, loop: LoopState, records: int) -> None:
+    def committed(self, seconds: float) -> None:
         """Not counted."""
 
 
@@ -115,6 +113,7 @@ class Pending:
     emits: list[Emit] = field(default_factory=list)
     offsets: dict[Partition, int] = field(default_factory=dict)
     notes: dict[Partition, str] = field(default_factory=dict)
+    spans: list[Span] = field(default_factory=list)
 
     def add(self, records: Sequence[Record], decision: Decision) -> None:
         for record in records:
@@ -131,17 +130,23 @@ class Loop:
     """Runs one spec in the thread that calls `run`, until stopped or failed."""
 
     def __init__(
-        self, spec: LoopSpec, broker: Broker, clock: Clock, meter: Meter | None = None
+        self,
+        spec: LoopSpec,
+        broker: Broker,
+        clock: Clock,
+        meter: Meter | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self.spec, self.broker, self.clock = spec, broker, clock
         self.meter: Meter = meter or NoMeter()
+        self.tracer: Tracer = tracer or NoTracer()
         self.state = LoopState(spec.name, spec.pipeline)
         self._session: Session | None = None
         self._task: Task | None = None
         self._assigned: Sequence[Partition] | None = None  # taken up after the poll that brought it
         self._pending = Pending()
         self._notes: dict[Partition, str] = {}
-        self._began_s = self._ticked_s = self._lazy_s = -1e9
+        self._began_s = self._ticked_s = self._lazy_s = self._sized_s = -1e9
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`, or failed by Malformed. Other exceptions pass through, with state
@@ -161,7 +166,7 @@ class Loop:
                 waits = 0 if self.clock.seconds() - started_s > STEADY_S else waits
                 self._gave_up(error)
             except BaseException as error:
-                self.state.state, self.state.error = "crashed", f"{type(error).__name__}: {error}"
+                self._went_wrong("crashed", f"{type(error).__name__}: {error}")
                 raise
             finally:
                 self.close()
@@ -217,12 +222,12 @@ class Loop:
 
     def _on_revoked(self, _partitions: Sequence[Partition]) -> None:
         self._drop_task()
-        self.state.state = "waiting"
+        self.state.state, self.state.lag = "waiting", 0
 
     def _drop_task(self) -> None:
         task, self._task, self._assigned = self._task, None, None
         self._pending = Pending()
-        self.state.partitions = 0
+        self.state.partitions, self.state.sizes = 0, self.state.sizes.emptied()
         if task is not None:
             task.close()
 
@@ -274,20 +279,21 @@ class Loop:
         self.state.state, self.state.error = "running", ""
 
     def _decide(self, task: Task, records: Sequence[Record], now: Moment) -> None:
-        began_s = self.clock.seconds()
+        began_s, began_ns = self.clock.seconds(), self.clock.ns()
         decision = task.handle(records, now)
-        self._take(records, decision)
-        self.meter.handled(
-            self.state, decision.rows_in, decision.rows_out, self.clock.seconds() - began_s
-        )
+        self._take(records, decision, began_ns)
+        self.meter.handled(self.clock.seconds() - began_s)
 
     def _tick(self, task: Task, session: Session, now: Moment) -> None:
-        self._take((), task.tick(now))
+        began_ns = self.clock.ns()
+        self._take((), task.tick(now), began_ns)
         self._ticked_s = self.clock.seconds()
         self.state.lag = session.lag()
-        self.meter.lagging(self.state, self.state.lag)
+        if self._ticked_s - self._sized_s >= SIZES_S and isinstance(task, Sized):
+            self._sized_s = self._ticked_s
+            self.state.sizes = task.sizes()
 
-    def _take(self, records: Sequence[Record], decision: Decision) -> None:
+    def _take(self, records: Sequence[Record], decision: Decision, began_ns: int) -> None:
         """Into what will be committed, and into the counters."""
         if not self._pending:
             self._lazy_s = self.clock.seconds()
@@ -303,7 +309,8 @@ class Loop:
             state.latency[min(LATENCY_BUCKETS - 1, max(0, int(latency_ms)).bit_length())] += 1
         for name, count in decision.counts.items():
             state.counts[name] = state.counts.get(name, 0) + count
-            self.meter.counted(state, name, count)
+        for span in decision.spans:
+            self._pending.spans.append(span if span.start_ns else span._replace(start_ns=began_ns))
 
     def _due(self, woken: bool) -> bool:
         if not self._pending:
@@ -317,8 +324,10 @@ class Loop:
         self._notes.update(pending.notes)
         session.commit(pending.emits, self._offsets(session, pending))
         self._pending = Pending()
+        if pending.spans:
+            self.tracer.add(ended(pending.spans, self.clock.ns()))
         self.state.commits += 1
-        self.meter.committed(self.state, self.clock.seconds() - self._began_s)
+        self.meter.committed(self.clock.seconds() - self._began_s)
 
     def _last_commit(self) -> None:
         """Before a wanted end: offsets that waited for company."""
@@ -333,14 +342,19 @@ class Loop:
         return {p: Position(offset, self._notes.get(p, "")) for p, offset in offsets.items()}
 
     def _failed(self, error: Malformed) -> None:
-        self.state.state, self.state.error = "failed", f"{error.rule}: {error}"
+        self._went_wrong("failed", f"{error.rule}: {error}")
         log.error("loop %s of %s failed: %s", self.spec.name, self.spec.pipeline, error)
 
     def _gave_up(self, error: Unavailable) -> None:
         self.state.aborts += 1
-        self.state.state, self.state.error = "waiting", str(error)
-        self.meter.aborted(self.state)
+        self._went_wrong("waiting", str(error))
         log.warning("loop %s of %s begins anew: %s", self.spec.name, self.spec.pipeline, error)
+
+    def _went_wrong(self, state: str, error: str) -> None:
+        """Seen by others through the pulse, so without secrets."""
+        said = redacted(error)
+        self.state.state, self.state.error = state, said
+        self.state.last_error, self.state.last_error_ms = said, self.clock.ms()
 
     def _back_off(self, waits: int, stop: threading.Event) -> int:
         """Bounded and jittered."""

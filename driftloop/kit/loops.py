@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from driftloop.kit.broker import Broker
 from driftloop.kit.clock import Clock
-from driftloop.kit.log import logger
+from driftloop.kit.log import bound, logger
 from driftloop.kit.loop import Loop, LoopSpec, LoopState
-from driftloop.kit.metrics import LoopMeter, Metrics
+from driftloop.kit.metrics import LoopMeter, Metrics, show
+from driftloop.kit.trace import NoTracer, Tracer
 
 log = logger("kit.loops")
 STOP_SECONDS_MAX = 3.0  # within the 5 s in which a process drains
@@ -34,20 +35,22 @@ class Loops:
         broker: Broker,
         clock: Clock,
         metrics: Metrics,
+        tracer: Tracer | None = None,
     ) -> None:
         self._broker, self._clock, self._metrics = broker, clock, metrics
+        self._tracer = tracer or NoTracer()
         self._running: dict[str, Running] = {}
         self._lock = threading.Lock()
+        metrics.before_scrape(self._show)
 
     def start(self, spec: LoopSpec) -> None:
         """Run `spec` in a thread; a loop of the same name is stopped first."""
         self.stop(spec.name)
-        loop = Loop(
-            spec, self._broker, self._clock, LoopMeter(self._metrics, spec.name, spec.pipeline)
-        )
+        meter = LoopMeter(self._metrics, spec.name, spec.pipeline)
+        loop = Loop(spec, self._broker, self._clock, meter, self._tracer)
         stop = threading.Event()
         thread = threading.Thread(
-            target=loop.run, args=(stop,), name=f"loop-{spec.name}", daemon=True
+            target=_run, args=(loop, stop), name=f"loop-{spec.name}", daemon=True
         )
         with self._lock:
             self._running[spec.name] = Running(loop, thread, stop)
@@ -75,6 +78,16 @@ class Loops:
         """How each loop is, failed ones included, in the order of their start."""
         with self._lock:
             return [running.loop.state for running in self._running.values()]
+
+    def _show(self) -> None:
+        for state in self.states():
+            show(self._metrics, state)
+
+
+def _run(loop: Loop, stop: threading.Event) -> None:
+    """What the loop and its task log says whose it is."""
+    with bound(loop=loop.spec.name, pipeline=loop.spec.pipeline):
+        loop.run(stop)
 
 
 def _join(every: Sequence[Running]) -> None:

@@ -13,7 +13,15 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from driftloop.kit.broker import Partition, Position, Record, Subscription, TopicSpec, differing
+from driftloop.kit.broker import (
+    Partition,
+    Position,
+    Record,
+    Subscription,
+    TopicSpec,
+    differing,
+    writer,
+)
 from driftloop.kit.clock import Clock, SystemClock
 from driftloop.kit.errors import Fenced, Malformed, Unavailable
 from driftloop.kit.topic import Emit
@@ -57,7 +65,6 @@ class MemoryBroker:
             raise Unavailable(f"no topic {', '.join(missing)} yet")
         with self.changed:
             session = MemorySession(self, subscription, on_assigned, on_revoked)
-            self.owners[subscription.transactional_id] = session
             self._regroup(session.group, [*session.group.members, session])
         return session
 
@@ -113,6 +120,11 @@ class MemoryBroker:
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         return 0, len(self._entries(topic, partition))
+
+    def offset_at(self, topic: str, partition: int, at_ms: int) -> int:
+        entries = self._entries(topic, partition)
+        found = (r.offset for r in entries if r is not None and r.timestamp_ms >= at_ms)
+        return next(found, len(entries))
 
     def partitions(self, topic: str) -> int | None:
         spec = self.specs.get(topic)
@@ -205,6 +217,7 @@ class MemorySession:
         self._generation = -1
         self._next: dict[Partition, int] = {}
         self._paused: set[Partition] = set()
+        self._writer: str | None = None
 
     def poll(self, records_max: int, timeout_s: float) -> list[Record]:
         with self._broker.changed:
@@ -224,10 +237,10 @@ class MemorySession:
 
     def commit(self, emits: Sequence[Emit], offsets: Mapping[Partition, Position]) -> None:
         with self._broker.changed:
-            if self._broker.owners.get(self._sub.transactional_id) is not self:
-                raise Fenced(f"{self._sub.transactional_id} has a newer owner")
             if self._generation != self.group.generation or not self._next:
                 raise Fenced(f"{self._sub.group}: assigned anew")
+            if self._broker.owners.get(self._writer or "") is not self:
+                raise Fenced(f"{self._writer} has a newer owner")
             whole = dict(offsets) or self._anchor()
             self._broker.commit(emits, lambda: self.group.committed.update(whole))
 
@@ -277,6 +290,9 @@ class MemorySession:
         if member:
             self._generation = self.group.generation
             self._next = {partition: self._begin(partition) for partition in held}
+            self._writer = writer(self._sub, held)
+            if self._writer is not None:
+                self._broker.owners[self._writer] = self
             self._on_assigned(held)
         return True
 

@@ -6,14 +6,17 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import grpc
 
+from driftloop.kit import balance
+from driftloop.kit.clock import Clock
 from driftloop.kit.config import Tls
 from driftloop.kit.errors import Malformed, Refused, Unavailable
-from driftloop.kit.log import logger
+from driftloop.kit.log import logger, redacted
 
 F = TypeVar("F", bound=Callable[..., Any])
 log = logger("kit.rpc")
@@ -21,9 +24,9 @@ log = logger("kit.rpc")
 MESSAGE_BYTES_MAX = (
     16 * 2**20
 )  # artifacts come in 1 MiB chunks; a call of 10,000 rows x 100 float32 is 4 MB
-CALLS_MAX = (
-    64  # in flight and waiting; more get RESOURCE_EXHAUSTED at once instead of a queue without end
-)
+# In flight and waiting; more get RESOURCE_EXHAUSTED at once instead of a queue without end. Half
+# of them for calls, half for clients that watch our health, one call each.
+CALLS_MAX = 128
 THREADS = 16
 DRAIN_S = 1.0
 
@@ -46,6 +49,7 @@ _CHANNEL = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 ]
+WATCH = "/grpc.health.v1.Health/Watch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +71,17 @@ def serve(
     tls: Tls | None = None,
     *,
     threads: int = THREADS,
+    interceptors: Sequence[grpc.ServerInterceptor] = (),
 ) -> Server:
     """Start a server with the servicers of `add` on `port` (0: a free one). Refused: taken, or the
     TLS files are wrong."""
     pool = ThreadPoolExecutor(threads, thread_name_prefix="rpc")
-    server = grpc.server(pool, options=_SERVER, maximum_concurrent_rpcs=CALLS_MAX)
+    server = grpc.server(
+        pool,
+        options=_SERVER,
+        maximum_concurrent_rpcs=CALLS_MAX,
+        interceptors=list(interceptors),
+    )
     for add_to in add:
         add_to(server)
     bound = _bind(server, f"{host}:{port}", tls)
@@ -79,13 +89,73 @@ def serve(
     return Server(bound, server)
 
 
-def channel(address: str, tls: Tls | None = None) -> grpc.Channel:
-    """A channel to `host:port`; connects at the first call."""
+def channel(address: str, tls: Tls | None = None, questions: Sequence[str] = ()) -> grpc.Channel:
+    """A channel to `host:port`, or to the first that answers of `host:port,host:port`; connects at
+    the first call. `questions`: services whose calls go round all that serve (kit.balance)."""
+    target = balance.target(address)
+    balanced = [("grpc.service_config", balance.service_config(questions))] if questions else []
+    options = [*_CHANNEL, *balanced]
     if tls is None:
-        return grpc.insecure_channel(address, options=_CHANNEL)
+        return grpc.insecure_channel(target, options=options)
     authority = _pem(tls.authority) if tls.authority else None
     credentials = grpc.ssl_channel_credentials(authority, _pem(tls.key), _pem(tls.certificate))
-    return grpc.secure_channel(address, credentials, options=_CHANNEL)
+    named = [("grpc.default_authority", balance.first(address))] if "," in address else []
+    return grpc.secure_channel(target, credentials, options=[*options, *named])
+
+
+class Timed(grpc.ServerInterceptor):
+    """Tells of each call that ended: `told("Registry/Apply", "OK", seconds)`, from the call's own
+    thread. A stream ends with its last message."""
+
+    def __init__(self, told: Callable[[str, str, float], None], clock: Clock) -> None:
+        self._told, self._clock = told, clock
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
+        details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        handler = continuation(details)
+        if handler is None or details.method == WATCH:  # lasts as long as who watches
+            return handler
+        service, _, method = details.method.strip("/").partition("/")
+        name = f"{service.rpartition('.')[2]}/{method}"
+        kind = "stream" if handler.request_streaming else "unary"
+        kind += "_stream" if handler.response_streaming else "_unary"
+        behaviour = getattr(handler, kind)
+        wrap = self._yielding if handler.response_streaming else self._returning
+        make = getattr(grpc, f"{kind}_rpc_method_handler")
+        return cast(
+            "grpc.RpcMethodHandler[Any, Any]",
+            make(wrap(name, behaviour), handler.request_deserializer, handler.response_serializer),
+        )
+
+    def _returning(self, name: str, behaviour: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(request: Any, context: grpc.ServicerContext) -> Any:
+            with self._timed(name, context):
+                return behaviour(request, context)
+
+        return timed
+
+    def _yielding(self, name: str, behaviour: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+            with self._timed(name, context):
+                yield from behaviour(request, context)
+
+        return timed
+
+    @contextmanager
+    def _timed(self, name: str, context: grpc.ServicerContext) -> Iterator[None]:
+        began_s, unsaid = self._clock.seconds(), "UNKNOWN"
+        try:
+            yield
+            unsaid = "OK"
+        except GeneratorExit:  # who asked has gone
+            unsaid = "CANCELLED"
+            raise
+        finally:
+            code: grpc.StatusCode | None = cast(Any, context).code()  # not in the types
+            self._told(name, code.name if code else unsaid, self._clock.seconds() - began_s)
 
 
 def answers(method: F) -> F:
@@ -125,7 +195,7 @@ def _abort(context: grpc.ServicerContext, error: Exception, name: str) -> None:
         answer = cast(grpc.Call, error)
         context.abort(answer.code(), answer.details() or "")
     log.error("%s failed", name, exc_info=error)
-    context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}")
+    context.abort(grpc.StatusCode.INTERNAL, redacted(f"{type(error).__name__}: {error}"))
 
 
 def _bind(server: grpc.Server, address: str, tls: Tls | None) -> int:

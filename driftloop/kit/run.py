@@ -13,6 +13,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +25,7 @@ from typing import Any, TypeVar
 import grpc
 
 from driftloop.kit import config as settings
-from driftloop.kit import log, rpc
+from driftloop.kit import log, rpc, rpc_trace
 from driftloop.kit.broker import Broker, Record
 from driftloop.kit.child import Children
 from driftloop.kit.clock import Clock, SystemClock
@@ -35,13 +36,18 @@ from driftloop.kit.health import WHOLE, Health
 from driftloop.kit.loop import LoopSpec
 from driftloop.kit.loops import Loops
 from driftloop.kit.metrics import Metrics
+from driftloop.kit.secret import Redactor, secrets_of
 from driftloop.kit.topic import M, Topic
+from driftloop.kit.trace import NoTracer, Tracer, tracer_of
 
 C = TypeVar("C")
 OK, WRONG_SETTINGS, BUG = 0, 2, 70
+# from NOT_SERVING to the first refused call: clients that watch our health have gone by then
+NOTICE_S = 0.3
 DRAIN_SECONDS_MAX = 5.0  # then the process ends as it is; what was not committed comes again
+READY_LOOK_S = 0.05
 TICK_S = 0.2  # how soon a signal, a crash or the parent's end is seen
-BROKER_WARN_S = 10.0
+BROKER_LOOK_S = 10.0  # while it answers
 BROKER_WAIT_S = (0.5, 5.0)
 _PR_SET_PDEATHSIG = 1
 
@@ -53,6 +59,8 @@ class App:
 
     servicers: Sequence[Callable[[grpc.Server], None]] = ()
     start: Callable[[], None] | None = None
+    # what calls need is there; until then health says NOT_SERVING
+    ready: Callable[[], bool] = lambda: True
     stop: Callable[[], None] | None = None
     loops: Sequence[LoopSpec] = ()
 
@@ -72,10 +80,24 @@ class Kit:
     data: Path  # this service's own folder for caches
     stopping: threading.Event
     _closing: list[Callable[[], None]] = field(default_factory=list)
+    tracer: Tracer = field(default_factory=NoTracer)
+    _listens: list[str] = field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        """Where other processes reach our gRPC; empty until the port is open."""
+        return self._listens[-1] if self._listens else ""
+
+    def listens(self, port: int) -> None:
+        """Says that the port is open."""
+        host = self.common.driftloop_advertise or self.common.driftloop_host
+        everywhere = host in ("0.0.0.0", "::", "[::]")  # no address that anyone can call
+        self._listens.append(f"{socket.gethostname() if everywhere else host}:{port}")
 
     def transactional_id(self, loop: str, pipeline: str) -> str:
-        """`<service>-<loop>-<p>.<g>-<slot>`; `pipeline` is that `<p>.<g>`."""
-        return f"{self.service}-{loop}-{pipeline}-{self.slot}"
+        """`<service>-<loop>-<p>.<g>`; `pipeline` is that `<p>.<g>`. The session adds which
+        partition: see `kit.broker.writer`."""
+        return f"{self.service}-{loop}-{pipeline}"
 
     def children(self, preload: Sequence[str] = ()) -> Children:
         """Starts long work; ended with the process."""
@@ -84,22 +106,28 @@ class Kit:
         return children
 
     def follow(
-        self, topic: Topic[M], on_message: Callable[[str | None, M | None, Record], None]
+        self,
+        topic: Topic[M],
+        on_message: Callable[[str | None, M | None, Record], None],
+        *,
+        newest: bool = False,
     ) -> Follower[M]:
-        """Read a one-partition topic from its start, for ever, in a thread. What `on_message`
-        raises ends the process."""
-        follower = Follower(self.broker, topic, on_message)
+        """Read a one-partition topic from its start, or only what is new, for ever, in a thread.
+        What `on_message` raises ends the process."""
+        follower = Follower(self.broker, topic, on_message, self.stopping, newest=newest)
         self._closing.append(follower.stop)
         return follower
 
     def background(self, name: str, work: Callable[[threading.Event], None]) -> None:
         """Run `work(stopping)` in a thread; it returns when `stopping` is set, and what it raises
         ends the process."""
-        threading.Thread(target=work, args=(self.stopping,), name=name, daemon=True).start()
+        carried = log.carrying(work)
+        threading.Thread(target=carried, args=(self.stopping,), name=name, daemon=True).start()
 
     def channel(self, address: str) -> grpc.Channel:
-        """To another service, by TLS where the settings say so."""
-        return rpc.channel(address, self.common.tls)
+        """To another service, by TLS where the settings say so. A call carries the trace that it
+        belongs to."""
+        return rpc_trace.passing(rpc.channel(address, self.common.tls))
 
     def close(self) -> None:
         """End what was begun here, newest first."""
@@ -125,12 +153,13 @@ def run(
     environ = os.environ if environ is None else environ
     try:
         common, own = settings.read_all(config, service.upper(), environ)
-        process = _Process(service, common, broker or _kafka, ports)
+        process = _Process(service, common, broker or _kafka, ports, environ)
         for name in settings.unknown(config, service.upper(), environ):
             process.log.warning("%s: %s has no such setting", name, service)
         return process.live(own, build, beside)
     except Refused as error:
-        sys.stderr.write("".join(f"{service}: {line}\n" for line in str(error).splitlines()))
+        said = Redactor(secrets_of(environ)).text(str(error))
+        sys.stderr.write("".join(f"{service}: {line}\n" for line in said.splitlines()))
         return WRONG_SETTINGS
 
 
@@ -143,11 +172,13 @@ class _Process:
         common: Common,
         broker: Callable[[Common], Broker],
         ports: tuple[int, int],
+        environ: Mapping[str, str],
     ) -> None:
         self.service, self.common = service, common
         start_id = secrets.token_hex(4)
         replica = f"{service}-{common.driftloop_slot or start_id}"
-        log.setup(service, replica, common.driftloop_log)
+        level = common.driftloop_log_level
+        log.setup(service, replica, common.driftloop_log, level=level, secrets=secrets_of(environ))
         self.log = log.logger("kit.run")
         self.stopping, self.draining = threading.Event(), False
         self.signalled, self.status = "", OK
@@ -157,7 +188,10 @@ class _Process:
             for port, default in zip((common.grpc_port, common.metrics_port), ports, strict=True)
         ]
         self.broker = broker(common)
-        self.loops = Loops(self.broker, clock, self.metrics)
+        self.tracer = tracer_of(
+            service, replica, common.driftloop_trace_sample, environ, self._count_spans
+        )
+        self.loops = Loops(self.broker, clock, self.metrics, self.tracer)
         self.kit = Kit(
             service,
             replica,
@@ -169,8 +203,9 @@ class _Process:
             self.loops,
             _folder(common.driftloop_data / service),
             self.stopping,
+            tracer=self.tracer,
         )
-        self.metrics.build_info.labels(service, replica).set(1)
+        self.metrics.build(service)
 
     def live(
         self,
@@ -183,7 +218,17 @@ class _Process:
         self.kit.background("broker-watch", self._watch_broker)
         app = build(config, self.kit)
         host = self.common.driftloop_host
-        server = rpc.serve([self.health.add, *app.servicers], host, self.ports[0], self.common.tls)
+        server = rpc.serve(
+            [self.health.add, *app.servicers],
+            host,
+            self.ports[0],
+            self.common.tls,
+            interceptors=[
+                rpc.Timed(self.metrics.call_ended, self.kit.clock),
+                rpc_trace.Traced(self.tracer, self.kit.clock),
+            ],
+        )
+        self.kit.listens(server.port)
         try:
             metrics = self.metrics.serve(host, self.ports[1])
             for work in beside:
@@ -238,8 +283,13 @@ class _Process:
             return
         for spec in app.loops:
             self.loops.start(spec)
-        self.health.set(WHOLE, serving=True)
+        self._await_ready(app)
+        self.health.set(WHOLE, serving=not self.stopping.is_set())
         self.log.info("started", extra={"fields": {**where, "pid": os.getpid()}})
+
+    def _await_ready(self, app: App) -> None:
+        while not self.stopping.is_set() and not app.ready():
+            self.stopping.wait(READY_LOOK_S)
 
     def _started(self, app: App) -> bool:
         try:
@@ -270,13 +320,19 @@ class _Process:
         watchdog.start()
         self.stopping.set()
         self.health.end()
+        if app.servicers:
+            self.kit.clock.sleep(NOTICE_S)
         server.stop()
         self.loops.stop_all()
         if app.stop is not None:
             app.stop()
         self.kit.close()
+        self.tracer.close()
         self.broker.close()
         self.log.info("ended", extra={"fields": {"status": self.status}})
+
+    def _count_spans(self, outcome: str, count: int) -> None:
+        self.metrics.spans_total.shared(outcome).inc(count)
 
     def _give_up(self) -> None:
         self.log.error("not drained in %g s, ends as it is", DRAIN_SECONDS_MAX)
@@ -284,8 +340,8 @@ class _Process:
         os._exit(self.status)
 
     def _watch_broker(self, stop: threading.Event) -> None:
-        """Say in one line that the broker is away, at most every 10 s, and that it is back."""
-        away, said_s, wait_s = True, -BROKER_WARN_S, BROKER_WAIT_S[0]
+        """Say in one line that the broker is away, once each time, and in one that it is back."""
+        away, said, wait_s = True, False, BROKER_WAIT_S[0]
         while not stop.is_set():
             try:
                 self.broker.topics()
@@ -294,11 +350,11 @@ class _Process:
                         "the broker answers",
                         extra={"fields": {"broker": self.common.kafka_bootstrap}},
                     )
-                away, wait_s = False, BROKER_WARN_S
+                away, said, wait_s = False, False, BROKER_LOOK_S
             except Unavailable as error:
                 away, wait_s = True, min(BROKER_WAIT_S[1], wait_s * 2)
-                if self.kit.clock.seconds() - said_s >= BROKER_WARN_S:
-                    said_s = self.kit.clock.seconds()
+                if not said:
+                    said = True
                     self.log.warning(
                         "no Kafka broker answers at %s: `make run` starts one, "
                         "KAFKA_BOOTSTRAP names another (%s)",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from driftloop.kit.broker import Partition, Position, Record
 from driftloop.kit.topic import Emit
+from driftloop.kit.trace import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Decision:
 
     `offsets` overrides, by partition, the next offset to commit (default: one past the last record
     handled), for a task that holds records back. `notes` is committed beside the offsets (at most
-    4,000 bytes a partition).
+    4,000 bytes a partition). `spans` speak of it, and are sent once it is committed.
     """
 
     emits: Sequence[Emit] = ()
@@ -34,6 +35,7 @@ class Decision:
     counts: Mapping[str, int] = field(default_factory=dict)
     latency_ms: Sequence[float] = ()  # source append -> now, of a few rows of the batch
     watermark_us: int = 0
+    spans: Sequence[Span] = ()
 
 
 NOTHING = Decision()
@@ -57,6 +59,30 @@ class Assigned:
     unread: Callable[[str, int], int] = (
         nothing_unread  # topic, partition -> records behind the end, if known
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What a task holds: what waits inside it by queue, and what it remembers. None: it has no such
+    thing."""
+
+    queues: Mapping[str, int] = field(default_factory=dict)
+    rows: int | None = None
+    bytes: int | None = None
+
+    def emptied(self) -> Sizes:
+        """The same, when all of it has gone."""
+        return Sizes(dict.fromkeys(self.queues, 0), self.rows and 0, self.bytes and 0)
+
+
+NO_SIZES = Sizes()
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """A task that can tell how much it holds; asked about twice a second, so it must be cheap."""
+
+    def sizes(self) -> Sizes: ...
 
 
 class Task(Protocol):

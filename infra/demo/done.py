@@ -37,7 +37,7 @@ def standing(
     missing = []
     for kind, topic in ((Predictions, topics.PREDICTIONS), (Examples, topics.EXAMPLES)):
         name = topic.topic(pipeline, generation).name
-        behind = [n for n in range(partitions) if _watermark(broker, name, n, kind) < end_us]
+        behind = [n for n in range(partitions) if watermark(broker, name, n, kind) < end_us]
         if behind:
             missing.append(f"{name}: partitions {behind} are not at the stream's end")
     if not missing and (closed := _unclosed(broker, pipeline, partitions, end_us)):
@@ -47,9 +47,10 @@ def standing(
     return Standing(tuple(missing))
 
 
-def _watermark(
+def watermark(
     broker: Broker, topic: str, partition: int, kind: type[Predictions] | type[Examples]
 ) -> int:
+    """Of the newest envelope of a partition; 0: there is none."""
     start, end = broker.bounds(topic, partition)
     newest = deque(broker.read(topic, partition, max(start, end - TAIL), end), maxlen=1)
     return max((int(parse(kind, record).envelope.watermark_us) for record in newest), default=0)

@@ -244,7 +244,7 @@ def _stages(
         trained.ms if trained else 0,
         evaluated.ms if evaluated else 0,
         released.ms if released else 0,
-        _swapped(released, log, partitions),
+        swapped(released, log, partitions),
     ]
     return {
         stage: (end - start) / 1_000
@@ -253,7 +253,7 @@ def _stages(
     }
 
 
-def _swapped(released: Said[ModelReleased] | None, log: Log, partitions: int) -> int:
+def swapped(released: Said[ModelReleased] | None, log: Log, partitions: int) -> int:
     """When the last of the partitions was answered by the released version; 0: never."""
     missing = set(range(partitions))
     for each in log.acknowledged if released else ():

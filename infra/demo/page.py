@@ -183,12 +183,13 @@ def _cost(report: Mapping[str, Any]) -> str:
         [name, f"{seconds:.1f}", f"{report['rss_mb'].get(name, 0):.0f}"]
         for name, seconds in sorted(report["cpu_s"].items(), key=lambda each: -each[1])
     ]
+    wall = f"<p>Wall time {report['wall_s']:.0f} s after set-up.</p>"
+    if not rows:  # the stack was there before, and others count what it takes
+        return wall
     rows.append(
         ["all", f"{sum(report['cpu_s'].values()):.1f}", f"{sum(report['rss_mb'].values()):.0f}"]
     )
-    return _table(["process", "CPU s", "resident MB, peak"], rows) + (
-        f"<p>Wall time {report['wall_s']:.0f} s after set-up.</p>"
-    )
+    return _table(["process", "CPU s", "resident MB, peak"], rows) + wall
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

@@ -1,15 +1,17 @@
 """Replay the flights in event-time order onto Kafka, at a steady multiple of real time.
 
 python -m infra.demo.replay BOOTSTRAP [--days N] [--speed X] [--clean]; prints a JSON line a second
-and one at its end. It runs as a process of its own: a producer like any user's, with a stock
-client."""
+and one at its end. KAFKA_… of the environment are the client's properties, as for services. It runs
+as a process of its own: a producer like any user's, with a stock client."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,7 @@ import pyarrow as pa
 from confluent_kafka import Producer
 from pyarrow import feather
 
+from driftloop.kit.config import read_common
 from infra.demo import faults, flights
 
 SPEED = 119_000.0  # a year in 265 s: 1 s is 1.38 days
@@ -61,10 +64,19 @@ def prepare(folder: Path, days: int | None, *, clean: bool) -> Path:
     return path
 
 
-def replay(producer: Producer, path: Path, speed: float) -> Progress:
-    """Send everything at `speed` times real time; the end of each stream last. Gives back the final
-    count.
+def replay(
+    producer: Producer,
+    path: Path,
+    speed: float,
+    streams: Sequence[str] = flights.STREAMS,
+    watched: Callable[[Progress], bool] = lambda progress: False,
+    say: Callable[[Progress], None] | None = None,
+) -> Progress:
+    """Send everything at `speed` times real time to the topics of `streams`; the end of each stream
+    last. Gives back the final count. `watched` is called after each slice; if it says so, that was
+    the last one. `say`: who is told, once a second and at the end; else stdout is.
     """
+    say = say or _say
     table = feather.read_table(path, memory_map=False)
     times = table["time"].cast(pa.int64()).to_numpy()
     due_s = (times - times[0]) / 1e6 / speed
@@ -74,24 +86,26 @@ def replay(producer: Producer, path: Path, speed: float) -> Progress:
         now = time.monotonic()
         upto = int(np.searchsorted(due_s, now - begun, "right"))
         if upto > progress.sent:
-            _send(producer, table.slice(progress.sent, upto - progress.sent))
+            _send(producer, table.slice(progress.sent, upto - progress.sent), streams)
             progress.sent, progress.event_us = upto, int(times[upto - 1])
         producer.poll(0)
+        if watched(progress):
+            break
         if now - said >= 1.0:
             said = now
-            _say(progress)
+            say(progress)
         time.sleep(max(0.0, SLICE_S - (time.monotonic() - now)))
-    progress.behind_s = time.monotonic() - begun - float(due_s[-1])
-    _end(producer, int(times[-1]) + END_US)
+    progress.behind_s = time.monotonic() - begun - float(due_s[progress.sent - 1])
+    _end(producer, progress.event_us + END_US, streams)
     progress.done = True
-    _say(progress)
+    say(progress)
     return progress
 
 
-def _send(producer: Producer, rows: pa.Table) -> None:
+def _send(producer: Producer, rows: pa.Table, streams: Sequence[str]) -> None:
     columns = (rows[name].to_pylist() for name in ("stream", "key", "value"))
     for stream, key, value in zip(*columns, strict=True):
-        produce(producer, flights.STREAMS[stream], value, key)
+        produce(producer, streams[stream], value, key)
 
 
 def produce(
@@ -110,8 +124,8 @@ def produce(
             producer.poll(0.05)
 
 
-def _end(producer: Producer, watermark_us: int) -> None:
-    for topic in flights.STREAMS:
+def _end(producer: Producer, watermark_us: int, streams: Sequence[str]) -> None:
+    for topic in streams:
         for partition in producer.list_topics(topic, timeout=10).topics[topic].partitions:
             producer.produce(
                 topic, None, partition=partition, headers={END_HEADER: str(watermark_us)}
@@ -127,11 +141,11 @@ def _say(progress: Progress) -> None:
     sys.stdout.flush()
 
 
-def client(bootstrap: str) -> Producer:
-    """A stock producer. linger 5 ms: half a slice."""
+def client(kafka: Mapping[str, str]) -> Producer:
+    """A stock producer. linger 5 ms: half a slice. `kafka`: librdkafka's properties."""
     return Producer(
         {
-            "bootstrap.servers": bootstrap,
+            **kafka,
             "linger.ms": 5,
             "acks": "all",
             "enable.idempotence": True,
@@ -163,7 +177,8 @@ def _main() -> None:
     words.add_argument("--folder", type=Path, default=Path("var/cache/flights"))
     chosen = words.parse_args()
     path = prepare(chosen.folder, chosen.days, clean=chosen.clean)
-    replay(client(chosen.bootstrap), path, chosen.speed)
+    common = read_common({**os.environ, "KAFKA_BOOTSTRAP": chosen.bootstrap})
+    replay(client(common.kafka), path, chosen.speed)
 
 
 if __name__ == "__main__":

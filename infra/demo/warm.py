@@ -7,6 +7,7 @@ Throw-away transactions on a topic of their own, of the shape that the loops hav
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -17,14 +18,14 @@ PARTITIONS = 8
 SECONDS = 8.0
 
 
-def warm(bootstrap: str, seconds: float = SECONDS) -> int:
-    """Run transactions for `seconds`; gives back how many."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+def warm(kafka: Mapping[str, str], seconds: float = SECONDS) -> int:
+    """Run transactions for `seconds`; gives back how many. `kafka`: librdkafka's properties."""
+    admin = AdminClient(dict(kafka))
     admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1)])[TOPIC].result(30)
-    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": TOPIC, "linger.ms": 0})
+    producer = Producer({**kafka, "transactional.id": TOPIC, "linger.ms": 0})
     consumer = Consumer(
         {
-            "bootstrap.servers": bootstrap,
+            **kafka,
             "group.id": TOPIC,
             "isolation.level": "read_committed",
             "enable.auto.commit": False,

@@ -17,7 +17,7 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -71,6 +71,9 @@ SETTINGS = {
     "num.recovery.threads.per.data.dir": "2",
 }
 
+# Of these, settings given from outside are added to ours.
+ADDED = ("listeners", "advertised.listeners", "listener.security.protocol.map")
+
 # Two cores are shared with all services: one collector thread, no background tuning, no JMX.
 JVM = ("-XX:+UseSerialGC", "-XX:-UsePerfData", "-Djava.awt.headless=true")
 
@@ -91,7 +94,8 @@ LOG4J = """<Configuration status="ERROR">
 class Kafka:
     """A broker in `folder` on 127.0.0.1. `port` 0: a free one.
 
-    `cache`: where the jars lie or will lie. `brief`: tuned for a life of under a minute.
+    `cache`: where the jars lie or will lie. `brief`: tuned for a life of under a minute. `more`:
+    settings beside ours; listeners are added to ours.
     """
 
     def __init__(
@@ -102,11 +106,13 @@ class Kafka:
         cache: Path | None = None,
         *,
         brief: bool = False,
+        more: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder.resolve()
         self._port = port
         self._heap_mb = heap_mb
         self._jvm = (*JVM, *BRIEF) if brief else JVM
+        self._more = dict(more or {})
         self._cache = cache or places.cache() / "kafka"
         self._process: Process | None = None
         self.bootstrap = ""
@@ -167,7 +173,7 @@ class Kafka:
 
     def _launch(self, class_path: str, port: int) -> Process:
         java = [str(JAVA), *self._jvm, *_java_options(class_path, self._heap_mb, self.folder)]
-        properties = _configure(self.folder, port, ports.free(1)[0])
+        properties = _configure(self.folder, port, ports.free(1)[0], self._more)
         if not (self.folder / "data" / "meta.properties").exists():
             _format(java, self.folder, properties)
         self.command = [*java, "kafka.Kafka", str(properties)]
@@ -191,13 +197,15 @@ def _java_options(class_path: str, heap_mb: int, folder: Path) -> list[str]:
     return [*heap, crash, log4j, "-cp", class_path]
 
 
-def _configure(folder: Path, port: int, controller: int) -> Path:
+def _configure(folder: Path, port: int, controller: int, more: Mapping[str, str]) -> Path:
     settings = SETTINGS | {
         "listeners": f"PLAINTEXT://{ports.HOST}:{port},CONTROLLER://{ports.HOST}:{controller}",
         "advertised.listeners": f"PLAINTEXT://{ports.HOST}:{port}",
         "controller.quorum.voters": f"1@{ports.HOST}:{controller}",
         "log.dirs": str(folder / "data"),
     }
+    for name, value in more.items():
+        settings[name] = f"{settings[name]},{value}" if name in ADDED else value
     (folder / "log4j2.xml").write_text(LOG4J)
     path = folder / "server.properties"
     path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
@@ -206,7 +214,9 @@ def _configure(folder: Path, port: int, controller: int) -> Path:
 
 def _format(java: Sequence[str], folder: Path, properties: Path) -> None:
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    command = [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
+    # one word, since an id may begin with a dash
+    named = [f"--cluster-id={cluster}", f"--config={properties}"]
+    command = [*java, "kafka.tools.StorageTool", "format", *named]
     done = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=START_S, check=False
     )

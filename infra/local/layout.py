@@ -14,6 +14,7 @@ from infra.local.supervisor import Service
 
 FIRST = "registry"  # makes the control topics that all others follow
 LIVE = "monitor-live"
+WEB = "web"
 OTHERS = ("features", "serving", "training", "evaluation", "ingestion", "monitor")
 
 # Two cores are shared by nine processes: a pool of threads in each would only wait for the others'.
@@ -29,44 +30,66 @@ class Layout:
     grpc: Mapping[str, int]
     metrics: Mapping[str, int]
     live: int
+    web: int
 
     def addresses(self) -> Mapping[str, str]:
         """Service → host:port of its gRPC."""
         return {name: f"{ports.HOST}:{port}" for name, port in self.grpc.items()}
 
+    @property
+    def page(self) -> str:
+        """The address of the page of the loop."""
+        return f"http://{ports.HOST}:{self.web}"
+
+    def replicas(self, service: str) -> list[str]:
+        """A service's processes: `serving`, `serving-1`, …; the first has the service's name."""
+        return [name for name in self.grpc if part(name)[0] == service]
+
     def taken(self) -> list[int]:
         """Those of our ports that somebody else listens on."""
-        wanted = [*self.grpc.values(), *self.metrics.values(), self.live]
+        wanted = [*self.grpc.values(), *self.metrics.values(), self.live, self.web]
         return [port for port in wanted if not ports.is_free(port)]
+
+
+def part(name: str) -> tuple[str, str]:
+    """A process's service and slot: `serving-1` is ("serving", "1")."""
+    service, _, slot = name.rpartition("-")
+    return (service, slot) if slot.isdigit() else (name, "0")
 
 
 def fixed() -> Layout:
     """The documented ports of `make run`."""
     above = {name: port + ports.METRICS_ABOVE for name, port in ports.GRPC.items()}
-    return Layout(ports.GRPC, above, ports.LIVE)
+    return Layout(ports.GRPC, above, ports.LIVE, ports.WEB)
 
 
-def free() -> Layout:
-    """Ports that nobody has, for demo and tests."""
-    names = list(ports.GRPC)
-    found = ports.free(2 * len(names) + 1)
+def free(replicas: Mapping[str, int] | None = None) -> Layout:
+    """Ports that nobody has, for demo and tests. `replicas`: service → how many, where not one."""
+    more = {name: range(1, count) for name, count in (replicas or {}).items()}
+    names = [*ports.GRPC, *(f"{name}-{slot}" for name, slots in more.items() for slot in slots)]
+    found = ports.free(2 * len(names) + 2)
     grpc = dict(zip(names, found, strict=False))
     metrics = dict(zip(names, found[len(names) :], strict=False))
-    return Layout(grpc, metrics, found[-1])
+    return Layout(grpc, metrics, found[-2], found[-1])
 
 
 def client_environ(layout: Layout, kafka: Mapping[str, str]) -> dict[str, str]:
     """The settings that lead a client, or a service, to this stack."""
     asked = ("registry", "features", "serving", "training", "evaluation")
-    addresses = layout.addresses()
-    return {**kafka, **{f"DRIFTLOOP_{name.upper()}": addresses[name] for name in asked}}
+    every = layout.addresses()
+    addresses = {name: ",".join(every[each] for each in layout.replicas(name)) for name in asked}
+    settings = {f"DRIFTLOOP_{name.upper()}": addresses[name] for name in asked}
+    return {**kafka, **settings, "DRIFTLOOP_WEB": layout.page}
 
 
 def service(name: str, layout: Layout, environ: Mapping[str, str], data: Path) -> Service:
-    """One of the seven, or the live view."""
-    module = "services.monitor.live" if name == LIVE else f"services.{name}"
+    """One of the seven, the live view, or the page."""
+    if name == WEB:
+        return _page(layout, environ)
+    service, slot = part(name)
+    module = "services.monitor.live" if name == LIVE else f"services.{service}"
     own = {
-        "DRIFTLOOP_SLOT": "0",
+        "DRIFTLOOP_SLOT": slot,
         "DRIFTLOOP_LOG": "json",
         "DRIFTLOOP_DATA": str(data),
         "GRPC_PORT": str(layout.grpc.get(name, 0)),
@@ -80,4 +103,15 @@ def service(name: str, layout: Layout, environ: Mapping[str, str], data: Path) -
         {**LEAN, **environ, **own},
         places.ROOT,
         ready=(lambda: ready.serving(address)) if address else (lambda: True),
+    )
+
+
+def _page(layout: Layout, environ: Mapping[str, str]) -> Service:
+    """Loopback only, whatever the services listen on. Nobody waits for it."""
+    options = ["--host", ports.HOST, "--port", str(layout.web)]
+    return Service(
+        WEB,
+        [sys.executable, "-m", "driftloop.cli", "web", *options],
+        {**LEAN, **environ, "DRIFTLOOP_LOG": "json"},
+        places.ROOT,
     )

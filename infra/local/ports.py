@@ -21,6 +21,7 @@ GRPC = {
 }
 METRICS_ABOVE = 100  # metrics of a service: its gRPC port + 100
 KAFKA = 19092
+WEB = 17300
 LIVE = 17301
 
 

@@ -17,7 +17,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Literal, Self
@@ -40,7 +41,7 @@ class Stack:
     own broker keeps data.
 
     `environ` is what the services start from: os.environ at the door, so that every setting can be
-    given there.
+    given there. `replicas`: service → how many, on free ports alone.
     """
 
     def __init__(
@@ -50,10 +51,11 @@ class Stack:
         ports: Literal["fixed", "free"] = "free",
         kafka_folder: Path | None = None,
         environ: Mapping[str, str] | None = None,
+        replicas: Mapping[str, int] | None = None,
         say: Callable[[str], None] = say,
     ) -> None:
         self.folder = folder.resolve()
-        self.layout = layout.fixed() if ports == "fixed" else layout.free()
+        self.layout = layout.fixed() if ports == "fixed" else layout.free(replicas)
         self._fixed = ports == "fixed"
         self._kafka_folder = kafka_folder or self.folder / "kafka"
         self._base = dict(os.environ if environ is None else environ)
@@ -68,10 +70,14 @@ class Stack:
         """
         refuse_a_second(self.folder)
         self._check_ports()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._write()  # whose it is, before the long part: for `stop`, and for a second one
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._write()  # whose it is, before the long part: for `stop`, and for a second one
             self._start()
+        except OSError as error:  # a full disk, one that can't be written, no memory
+            self.down()
+            where = error.filename or self.folder
+            raise Unavailable(f"{where}: {error.strerror}; make room and start again") from error
         except BaseException:
             self.down()
             raise
@@ -84,7 +90,8 @@ class Stack:
         if self._own is not None:
             self._own.stop()
             self._own = None
-        self._file.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that can't be written: whoever looks sees that we are gone
+            self._file.unlink(missing_ok=True)
 
     @property
     def bootstrap(self) -> str:
@@ -117,6 +124,21 @@ class Stack:
         """SIGKILL, as a crash would end it; it is started again like after any other end."""
         os.kill(self.pids()[name], signal.SIGKILL)
 
+    @contextmanager
+    def paused(self, name: str) -> Iterator[None]:
+        """SIGSTOP, as a machine that stands still for a while, and SIGCONT."""
+        pid = self.pids()[name]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    def restart(self, name: str) -> None:
+        """SIGTERM, and the next start at once; returns when it is ready. Unavailable: it isn't."""
+        assert self._supervisor is not None, "up() first"
+        self._supervisor.restart(name)
+
     def __enter__(self) -> Self:
         return self.up()
 
@@ -144,8 +166,9 @@ class Stack:
         supervisor = self._supervisor = Supervisor(self.folder / "log", self._say)
         self.environ = layout.client_environ(self.layout, self._broker(supervisor))
         supervisor.start([self._service(layout.FIRST)])
-        supervisor.start([self._service(name) for name in layout.OTHERS])
-        supervisor.start([self._service(layout.LIVE)])
+        others = [name for service in layout.OTHERS for name in self.layout.replicas(service)]
+        supervisor.start([self._service(name) for name in others])
+        supervisor.start([self._service(layout.LIVE), self._service(layout.WEB)])
         self._write()
 
     def _broker(self, supervisor: Supervisor) -> dict[str, str]:
@@ -175,6 +198,7 @@ class Stack:
             "grpc": dict(self.layout.addresses()),
             "metrics": {n: f"{ports.HOST}:{p}" for n, p in self.layout.metrics.items()},
             "live": f"http://{ports.HOST}:{self.layout.live}",
+            "web": self.layout.page,
             "pids": dict(self.pids()),
         }
         draft = self._file.with_suffix(".draft")
@@ -223,7 +247,9 @@ def run(folder: Path) -> None:
     with stack:
         for name, value in stack.environ.items():
             say(f"  {name}={value}")
+        say(f"the page of the loop {stack.layout.page}")
         say(f"live view http://{ports.HOST}:{stack.layout.live} · logs in {stack.folder / 'log'}")
+        say("metrics at each gRPC port + 100: `python -m infra.tools.prometheus` watches them")
         say("ready. In another terminal: . .venv/bin/activate && driftloop env. Ctrl-C stops all.")
         try:
             threading.Event().wait()

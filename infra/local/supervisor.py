@@ -60,6 +60,8 @@ class State:
     backoff_s: float = BACKOFF_S
     due_s: float | None = None  # when it is started again; None: it runs
     exits: list[int] = field(default_factory=list)
+    asked: bool = False  # its next end was asked for: not told, and followed by a start at once
+    told: str = ""  # the last line of its log when it ended last
 
 
 class Supervisor:
@@ -93,6 +95,20 @@ class Supervisor:
         """Look after a process that runs already (the broker) as a group of its own."""
         self._ask(partial(self._take, service, process))
         self._groups.append([service.name])
+
+    def restart(self, name: str, within_s: float = STOP_S) -> None:
+        """Ask a service to stop, start it again, wait until it is ready. Unavailable: as `start`.
+
+        One that has not stopped in `within_s` is killed.
+        """
+        old = self._states[name].process
+        self._ask(partial(self._end_to_begin, name))
+        deadline = time.monotonic() + within_s
+        while self._states[name].process is old:
+            if time.monotonic() > deadline:
+                self._ask(old.kill)
+            time.sleep(0.05)
+        self._await_ready(self._states[name].service)
 
     def stop(self, stop_s: float = STOP_S) -> None:
         """The group started last stops first; all in `stop_s`, then by force. Twice is once."""
@@ -144,10 +160,18 @@ class Supervisor:
         if code is not None:
             self._schedule(state, code, now_s)
 
+    def _end_to_begin(self, name: str) -> None:
+        state = self._states[name]
+        state.asked = True
+        state.process.terminate()
+
     def _schedule(self, state: State, code: int, now_s: float) -> None:
         """Say what ended and why, and set the time of its next start."""
         state.process.wait(0.0)
         name = state.service.name
+        if state.asked:
+            state.due_s = now_s
+            return
         state.exits.append(code)
         if now_s - state.started_s > CALM_S:
             state.backoff_s = BACKOFF_S
@@ -157,14 +181,20 @@ class Supervisor:
             )
             state.due_s = float("inf")
             return
-        self._say(_obituary(name, code, state.backoff_s, state.process))
+        self._say(_obituary(state, code))
         state.due_s = now_s + state.backoff_s
         state.backoff_s = min(2 * state.backoff_s, BACKOFF_S_MAX)
 
     def _relaunch(self, state: State, now_s: float) -> None:
-        state.process = self._process(state.service)
+        try:
+            state.process = self._process(state.service)
+        except OSError as error:  # no space for its log, no memory for a process: both may pass
+            self._say(f"{state.service.name} can't be started: {error}; again in {BACKOFF_S_MAX} s")
+            state.due_s = now_s + BACKOFF_S_MAX
+            return
         state.started_s, state.due_s = now_s, None
-        state.restarts += 1
+        state.restarts += not state.asked
+        state.asked = False
 
     def _launch(self, service: Service) -> None:
         self._take(service, self._process(service))
@@ -220,7 +250,13 @@ class Supervisor:
         return f"{service.name} does not get ready; the end of {process.log}:\n{process.tail()}"
 
 
-def _obituary(name: str, code: int, backoff_s: float, process: Process) -> str:
+def _obituary(state: State, code: int) -> str:
+    """With the end of its log, but where that ended in the same line before, as where a port stays
+    taken."""
     how = f"signal {-code}" if code < 0 else f"code {code}"
-    head = f"{name} ended ({how}); again in {backoff_s:.1f} s. The end of {process.log}:"
-    return "\n".join([head, *(f"    {line}" for line in process.tail().splitlines())])
+    head = f"{state.service.name} ended ({how}); again in {state.backoff_s:.1f} s"
+    lines = state.process.tail().splitlines()
+    before, state.told = state.told, lines[-1] if lines else ""
+    if before and state.told == before:
+        return f"{head}, as before"
+    return "\n".join([f"{head}. The end of {state.process.log}:", *(f"    {x}" for x in lines)])

@@ -1,5 +1,5 @@
-"""The derived texts for people: topics/README.md, and the blocks of the services' READMEs that
-topics and settings fill.
+"""The derived texts for people: topics/README.md, the blocks of the services' READMEs that topics
+and settings fill, and the table of the metrics.
 
 A block stands between `<!-- name -->` and `<!-- /name -->`; all else in a README is its writer's.
 """
@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from driftloop.kit.config import Row
+from driftloop.kit.metrics.cells import Figure
 from driftloop.kit.topic import PARTITIONS_OF_PIPELINE, UNLIMITED, Declaration
 from infra.tools.declarations import BYTES, MS, SCOPES, SERVICES, Scope, TopicFile
 
@@ -92,6 +93,25 @@ def _settings(rows: Sequence[Row]) -> str:
 def shared_settings(rows: Sequence[Row]) -> str:
     """services/SETTINGS.md."""
     return f"{SETTINGS_HEAD}\n{_settings(rows)}\n"
+
+
+def metrics(figures: Sequence[Figure]) -> str:
+    """The body of the block in infra/prometheus/README.md."""
+    head = ["| name | type | labels | unit | told by | means |", "|---|---|---|---|---|---|"]
+    cells = [
+        f"| `driftloop_{each.name}` | {each.kind} | {_labels(each)} | {each.unit} | "
+        f"{'all' if len(each.owners) == len(SERVICES) else ', '.join(each.owners)} | {each.text} |"
+        for each in figures
+    ]
+    bounds: dict[str, dict[str, None]] = {}
+    for label in (label for each in figures for label in each.labels):
+        bounds.setdefault(label.name, {})[label.bound] = None
+    lines = [f"| `{name}` | {'; '.join(each)} |" for name, each in bounds.items()]
+    return "\n".join([*head, *cells, "", "| label | values |", "|---|---|", *lines])
+
+
+def _labels(figure: Figure) -> str:
+    return ", ".join(f"`{label.name}`" for label in figure.labels) or "–"
 
 
 def filled(text: str, block: str, body: str) -> str:

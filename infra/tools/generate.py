@@ -1,5 +1,5 @@
-"""All that is derived from proto/, topics/ and the services' settings; `--check` fails on any
-difference.
+"""All that is derived from proto/, topics/, the services' settings and the table of the metrics;
+`--check` fails on any difference.
 
     python -m infra.tools.generate             write what differs
     python -m infra.tools.generate --check     write nothing; name what is stale, exit 1
@@ -19,10 +19,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from driftloop.kit import config
-from infra.tools import declarations, documents, protos, topics_module
+from driftloop.kit.metrics.figures import declared
+from infra.tools import dashboards, declarations, documents, protos, topics_module
 
 ROOT = Path(__file__).resolve().parents[2]
 BASELINE = "proto/baseline.binpb"
+METRICS = "infra/prometheus/README.md"
 Files = Mapping[str, str | None]  # path from the root -> text; None: should not be
 
 
@@ -58,6 +60,10 @@ def derived(root: Path) -> Files:
     made["topics/README.md"] = documents.topics_readme(topics)
     made["services/SETTINGS.md"] = documents.shared_settings(config.describe(config.Common))
     made |= _readmes(root, topics)
+    made[METRICS] = documents.filled(
+        (root / METRICS).read_text("utf-8"), "metrics", documents.metrics(declared())
+    )
+    made |= dashboards.files()
     orphans = {
         str(path.relative_to(root)): None for path in (root / protos.VIRTUAL).glob("*_pb2*.py*")
     }

@@ -20,7 +20,14 @@ COMPILE = (
     *("--generate-hashes", "--no-header", "--no-annotate"),
 )
 # Each after the one that it must agree with. Peers are programs of others that only speak with us.
-LOCKS = (("build", None), ("cpu", None), ("dev", "cpu"), ("gpu", "cpu"), ("peers/triton", None))
+# Those of images each have a part of what the services stand on, for one service or one layer.
+LOCKS = (
+    *(("build", None), ("cpu", None), ("dev", "cpu"), ("gpu", "cpu"), ("peers/triton", None)),
+    *((f"images/{layer}", "cpu") for layer in ("common", "columns", "kernels", "frames")),
+    *((f"images/{name}", "cpu") for name in ("registry", "ingestion", "features", "serving")),
+    *((f"images/{name}", "cpu") for name in ("training", "evaluation", "monitor", "live", "web")),
+    *(("images/serving-gpu", "gpu"), ("images/demo", "dev")),
+)
 ADDRESS = re.compile(r"https?://|^--(?:extra-)?index-url|^--find-links", re.MULTILINE)
 
 

@@ -27,8 +27,16 @@ It stands on these packages, which are installed from their own publishers and n
 with it (made from requirements/cpu.lock by `make lock`):
 
 """
+TAIL = """
+These files of others lie in it as they were published, each folder with its licence:
+
+"""
 UNSAID = "see the package"
 LICENCE_CHARS_MAX = 60  # longer: the package put the whole text into the field that is for a name
+VENDORED = (  # name, licence, where
+    ("uPlot 1.6.32", "MIT", "driftloop/web/static/vendor/uplot"),
+    ("axe-core 4.14.1", "MPL-2.0", "tests/support/vendor/axe-core (tests only)"),
+)
 LINE = re.compile(r"^  (\S+) +(.+)$", re.MULTILINE)
 
 
@@ -60,7 +68,8 @@ def parsed(notice: str) -> dict[str, str]:
 def text(names: Sequence[str], before: Mapping[str, str]) -> str:
     """The file; `before` answers for packages that are not installed here."""
     lines = [f"  {name:<28} {_licence(name) or before.get(name, UNSAID)}" for name in names]
-    return HEAD + "\n".join(lines) + "\n"
+    others = [f"  {name}: {licence}, {where}" for name, licence, where in VENDORED]
+    return HEAD + "\n".join(lines) + "\n" + TAIL + "\n".join(others) + "\n"
 
 
 def _licence(name: str) -> str | None:

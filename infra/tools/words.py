@@ -11,4 +11,4 @@ WORD = re.compile(r"^([a-z-]+):.*?##\s*(.+)$", re.MULTILINE)
 
 if __name__ == "__main__":
     found = WORD.findall(MAKEFILE.read_text())
-    sys.stdout.writelines(f"  make {word:<10} {what}\n" for word, what in found)
+    sys.stdout.writelines(f"  make {word:<13} {what}\n" for word, what in found)

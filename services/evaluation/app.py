@@ -17,9 +17,11 @@ from driftloop.kit.child import Child
 from driftloop.kit.follow import Follower
 from driftloop.kit.loop import LoopSpec
 from driftloop.kit.run import App, Kit
+from driftloop.kit.trace import here
 from driftloop.service import Declared, follow_pipelines
 from services.evaluation.config import Config
 from services.evaluation.handlers import INPUTS, EvaluationTask
+from services.evaluation.meter import Meter
 from services.evaluation.plan import Champion, Places, Plan, ReplayPlan
 from services.evaluation.rpc import Doors
 
@@ -37,7 +39,10 @@ def build(config: Config, kit: Kit) -> App:
         start=dict.fromkeys(INPUTS, "earliest"))  # fmt: skip
     control = LoopSpec(
         "control", "", subscription,
-        lambda: EvaluationTask(bench, wake.set, children_max=config.children_max),
+        lambda: EvaluationTask(
+            bench, wake.set, bench.meter.judged, children_max=config.children_max,
+            tracer=kit.tracer,
+        ),
         interval_s=config.interval_ms / 1_000, tick_s=TICK_S, wake=wake)  # fmt: skip
     return App(
         servicers=[partial(add_EvaluationServicer_to_server, doors)],
@@ -53,6 +58,8 @@ class Bench:
         self._config, self._kit = config, kit
         self._children = kit.children([JUDGE])
         self._replays = kit.children([JUDGE])  # of the doors' threads; the loop's are its own
+        self.meter = Meter(kit.metrics)
+        kit.metrics.before_scrape(self._show)
         self._pipelines: dict[str, Declared] = {}  # filled by the followers' threads
         self._live: dict[tuple[str, int], Champion] = {}
         self._followers: list[Follower[Any]] = []
@@ -82,7 +89,7 @@ class Bench:
             return None
         rule, target = declared.pipeline.evaluation, declared.pipeline.target
         run = trained.SerializeToString()
-        plan = Plan(run, champion, rule.metric, rule.confidence, target.threshold)
+        plan = Plan(run, champion, rule.metric, rule.confidence, target.threshold, here())
         return self._children.start(
             trained.run_id, f"{JUDGE}:decide", {"plan": plan, "places": self._places},
             seconds_max=self._config.seconds_max, memory_mb_max=self._config.memory_mb_max,
@@ -94,8 +101,12 @@ class Bench:
             seconds_max=self._config.seconds_max, memory_mb_max=self._config.memory_mb_max,
             nice=NICE)  # fmt: skip
 
+    def _show(self) -> None:
+        self.meter.working(self._children.at_work + self._replays.at_work)
+
     def _declared(self, declared: Declared) -> None:
         self._pipelines[declared.name] = declared
+        self.meter.declared(declared.name)
 
     def _removed(self, name: str) -> None:
         self._pipelines.pop(name, None)

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from driftloop.contracts.evaluation_pb2 import ReplayReply
 from driftloop.contracts.model_pb2 import (
     Candidate,
+    ConfusionRow,
     Metrics,
     ModelEvaluated,
     ModelTrained,
@@ -67,7 +68,9 @@ def reply(scored: Scored, window: Window) -> bytes:
 
 
 def metrics(scored: Scored) -> Metrics:
-    return Metrics(**{name: value for name, value in asdict(scored).items() if value is not None})
+    figures = {name: value for name, value in asdict(scored).items() if value is not None}
+    table = figures.pop("confusion")
+    return Metrics(**figures, confusion=[ConfusionRow(said=row) for row in table])
 
 
 def _of_run(trained: ModelTrained, champion: Champion) -> ModelEvaluated:

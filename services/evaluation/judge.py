@@ -15,12 +15,13 @@ import numpy.typing as npt
 from driftloop import dataset
 from driftloop.contracts.model_pb2 import Candidate, ModelEvaluated, ModelTrained, Window
 from driftloop.dataset import Rows
-from driftloop.kit import rpc
+from driftloop.kit import rpc, rpc_trace
 from driftloop.kit.broker import Broker
 from driftloop.kit.clock import SystemClock
 from driftloop.kit.errors import Malformed
 from driftloop.kit.events import to_json
 from driftloop.kit.kafka import KafkaBroker
+from driftloop.kit.trace import Steps
 from services.evaluation import codec
 from services.evaluation.domain import Rule, base_rate, judge, losses, score
 from services.evaluation.domain.gate import seed_of
@@ -36,11 +37,15 @@ Fetch = Callable[[str], bytes]
 
 
 def decide(argument: dict[str, Any], report: Report) -> dict[str, Any]:
-    """`argument`: {"plan": Plan, "places": Places}; gives back {"evaluated": JSON}."""
-    plan, places = argument["plan"], argument["places"]
+    """`argument`: {"plan": Plan, "places": Places}; gives back {"evaluated": JSON, "spans": what
+    it did when}.
+    """
+    plan, places, clock = argument["plan"], argument["places"], SystemClock()
+    steps = Steps(plan.traceparent, clock)
     with rpc.channel(places.registry, places.tls) as channel:
-        evaluated = Court(plan, Store(channel, SystemClock()).fetch, _broker(places)).evaluated()
-    return {"evaluated": to_json(evaluated)}
+        fetch = Store(rpc_trace.passing(channel), clock).fetch
+        evaluated = Court(plan, fetch, _broker(places), steps).evaluated()
+    return {"evaluated": to_json(evaluated), "spans": steps.told}
 
 
 def replay(argument: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -62,25 +67,33 @@ def replayed(plan: ReplayPlan, fetch: Fetch, broker: Broker) -> bytes:
 class Court:
     """One run's judgement."""
 
-    def __init__(self, plan: Plan, fetch: Fetch, broker: Broker) -> None:
+    def __init__(
+        self, plan: Plan, fetch: Fetch, broker: Broker, steps: Steps | None = None
+    ) -> None:
+        self._steps = steps or Steps(plan.traceparent, SystemClock())
         self._plan, self._fetch, self._broker = plan, fetch, broker
         self._trained = ModelTrained.FromString(plan.trained)
         self._rule = Rule(plan.metric, plan.confidence)
 
     def evaluated(self) -> ModelEvaluated:
         """The verdicts and the winner; a candidate whose bytes are no model has lost its case."""
-        rows = self._held_out()
-        champion = self._champion(rows)
+        with self._steps.step("read"):
+            rows = self._held_out()
+        with self._steps.step("score", "champion", candidate="champion"):
+            champion = self._champion(rows)
         answers: dict[str, Floats] = {}
         errors: dict[str, str] = {}
         for candidate in self._distinct():
+            name = candidate.name
             try:
-                answers[candidate.name] = _answers(self._fetch(candidate.digest), rows)
+                with self._steps.step("score", f"candidate {name}", candidate=name):
+                    answers[name] = _answers(self._fetch(candidate.digest), rows)
             except Malformed as error:
-                errors[candidate.name] = str(error)
+                errors[name] = str(error)
         gains = {name: self._opposed(name, champion, rows) - self._losses(rows, given)
                  for name, given in answers.items()}  # fmt: skip
-        ruling = judge(gains, self._rule, seed_of(self._trained.run_id))
+        with self._steps.step("judge"):
+            ruling = judge(gains, self._rule, seed_of(self._trained.run_id))
         scored = {name: score(rows.target, given, threshold=self._plan.threshold)
                   for name, given in answers.items()}  # fmt: skip
         opponent = BASE_RATE if champion is None else f"version {self._plan.champion.version}"

@@ -25,6 +25,7 @@ class Plan:
     metric: str
     confidence: float
     threshold: float
+    traceparent: str = ""  # what its steps are under
 
 
 @dataclass(frozen=True, slots=True)

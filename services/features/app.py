@@ -3,11 +3,16 @@ questions."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from driftloop.contracts import topics
-from driftloop.contracts.transform_pb2_grpc import add_FeatureStoreServicer_to_server
-from driftloop.kit.broker import Subscription
+from driftloop.contracts.pulse_pb2 import Pulse
+from driftloop.contracts.transform_pb2_grpc import (
+    FeatureStoreStub,
+    add_FeatureStoreServicer_to_server,
+)
+from driftloop.kit.broker import Record, Subscription
 from driftloop.kit.loop import LoopSpec
 from driftloop.kit.run import App, Kit
 from driftloop.service import Declared, follow_pipelines
@@ -16,12 +21,13 @@ from services.features.config import Config
 from services.features.domain import Rounds
 from services.features.handlers import Generation, Shelf, WindowsTask
 from services.features.joining import JoinTask
+from services.features.owners import Owners
 from services.features.rpc import FeatureStore
 from services.features.warm import warm_up
 
 
 def build(config: Config, kit: Kit) -> App:
-    shelf = Shelf()
+    shelf, owners = Shelf(), Owners()
     running: dict[str, int] = {}  # pipeline -> generation
 
     def declared(pipeline: Declared) -> None:
@@ -41,14 +47,34 @@ def build(config: Config, kit: Kit) -> App:
         for loop in ("windows", "join"):
             kit.loops.stop(f"{loop}-{name}")
 
+    def pulsed(key: str | None, pulse: Pulse | None, record: Record) -> None:
+        if pulse is not None:
+            owners.heard(pulse, kit.clock.seconds())
+
     def start() -> None:
         follow_pipelines(kit, declared, removed)
+        kit.follow(topics.PULSE.topic(), pulsed, newest=True)
 
     add = partial(
         add_FeatureStoreServicer_to_server,
-        FeatureStore(shelf, rows_max=config.question_rows_max),
+        FeatureStore(shelf, _elsewhere(owners, kit), rows_max=config.question_rows_max),
     )
     return App(servicers=[add], start=start)
+
+
+def _elsewhere(owners: Owners, kit: Kit) -> Callable[[str], FeatureStoreStub | None]:
+    """Channels to the other replicas, one for each address, opened when first needed."""
+    stubs: dict[str, FeatureStoreStub] = {}
+
+    def elsewhere(pipeline: str) -> FeatureStoreStub | None:
+        address = owners.of(pipeline, kit.clock.seconds())
+        if address is None or address == kit.address:
+            return None
+        if address not in stubs:
+            stubs[address] = FeatureStoreStub(kit.channel(address))
+        return stubs[address]
+
+    return elsewhere
 
 
 def _windows(generation: Generation, shelf: Shelf, config: Config, kit: Kit) -> LoopSpec:
@@ -64,6 +90,7 @@ def _windows(generation: Generation, shelf: Shelf, config: Config, kit: Kit) -> 
             shelf,
             heartbeat_ms=config.heartbeat_ms,
             state_bytes_max=config.state_mb_max << 20,
+            tracer=kit.tracer,
         )
 
     return LoopSpec(
@@ -83,7 +110,7 @@ def _join(generation: Generation, config: Config, kit: Kit) -> LoopSpec:
         f"join-{name}",
         name,
         _subscription("join", generation, inputs, kit),
-        lambda: JoinTask(generation, heartbeat_ms=config.heartbeat_ms),
+        lambda: JoinTask(generation, heartbeat_ms=config.heartbeat_ms, tracer=kit.tracer),
         records_max=config.records_max,
         interval_s=config.join_interval_seconds,
     )

@@ -16,6 +16,7 @@ from driftloop.contracts.event_pb2 import Envelope, Labels
 from driftloop.contracts.feature_pb2 import Features, FeatureState, WindowRound, WindowState
 from driftloop.kit.envelope import batch_schema, decode, encode, hash64, matrix
 from driftloop.kit.errors import Malformed
+from driftloop.kit.trace.marks import Marks, moved, within
 from driftloop.spec import kernel
 from driftloop.spec.expression import Array
 from driftloop.spec.kernel_state import Chunk
@@ -147,6 +148,7 @@ class Slice:
     rows: int
     vectors: bytes
     last: bool
+    traces: bytes = b""
 
 
 def slices(
@@ -154,16 +156,17 @@ def slices(
     vectors: NDArray[np.float32],
     partitions: NDArray[np.signedinteger],
     rows_max: int = ROWS_MAX,
+    marks: Marks | None = None,
 ) -> list[Slice]:
-    """A batch by partition, in order within each, cut to envelopes."""
+    """A batch by partition, in order within each, cut to envelopes; `marks`: which of its rows are
+    traced."""
     order = np.argsort(partitions, kind="stable")
     sorted_batch, vectors = batch.take(pa.array(order)), vectors[order]
     ends = np.searchsorted(
         partitions[order], np.arange(int(partitions.max(initial=0)) + 1), side="right"
     )
-    most = max(
-        1, min(rows_max, ROW_BYTES_MAX * batch.num_rows // max(1, batch.nbytes + vectors.nbytes))
-    )
+    most = max(1, min(rows_max, ROW_BYTES_MAX // _row_bytes(batch, vectors)))
+    marks = _sorted(marks, order)
     found, start = [], 0
     for partition, end in enumerate(ends.tolist()):
         for first in range(start, end, most):
@@ -175,21 +178,39 @@ def slices(
                     rows,
                     vectors[first : first + rows].tobytes(),
                     first + rows == end,
+                    within(marks, first, first + rows) if marks is not None else b"",
                 )
             )
         start = end
     return found
 
 
+def _row_bytes(batch: pa.RecordBatch, vectors: NDArray[np.float32]) -> int:
+    """Of the largest row: ids differ, so a mean would let many long ones into one envelope."""
+    ids = batch.column("event_id")
+    ends = np.frombuffer(ids.buffers()[1], np.int32)[ids.offset : ids.offset + len(ids) + 1]
+    longest = int(np.diff(ends).max(initial=0))
+    width = int(vectors.shape[1] * vectors.itemsize)
+    return longest + 8 * int(batch.num_columns) + width
+
+
+def _sorted(marks: Marks | None, order: NDArray[np.signedinteger]) -> Marks | None:
+    if marks is None or not len(marks):
+        return None
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    return moved(marks, places)
+
+
 def envelope(
-    pipeline: str, generation: int, sequence: int, watermark_us: int, traceparent: str = ""
+    pipeline: str, generation: int, sequence: int, watermark_us: int, traces: bytes = b""
 ) -> Envelope:
     return Envelope(
         pipeline=pipeline,
         generation=generation,
         sequence=sequence,
         watermark_us=watermark_us,
-        traceparent=traceparent,
+        traces=traces,
     )
 
 

@@ -63,6 +63,15 @@ class LabelJoin:
         """Rows and waiting labels."""
         return int(self._meta[kernel.TAKEN])
 
+    @property
+    def waiting(self) -> int:
+        """Labels whose row has not come."""
+        return int(self._meta[kernel.WAITING])
+
+    @property
+    def bytes_held(self) -> int:
+        return self._cells.nbytes + self._vectors.nbytes + self._table.nbytes
+
     def rows(self, batch: Ints, vectors: Vectors) -> Found:
         """Rows in the order of their log; `batch` as `kernel_join.take_rows` wants it."""
         self._make_room(len(batch))

@@ -17,8 +17,13 @@ from driftloop.kit.envelope import partition_rows
 from driftloop.kit.errors import Malformed
 from driftloop.kit.message import parse
 from driftloop.kit.state import latest, reread
-from driftloop.kit.task import NOTHING, Assigned, Decision, Moment
+from driftloop.kit.task import NOTHING, Assigned, Decision, Moment, Sizes
 from driftloop.kit.topic import Emit, emit
+from driftloop.kit.trace import NoTracer, Tracer
+from driftloop.kit.trace.marks import Marks, moved
+from driftloop.kit.trace.rows import Gathered, Way
+from driftloop.spec import kernel
+from driftloop.spec.kernel_state import KindState
 from driftloop.spec.model import Pipeline
 from driftloop.spec.windows import Answers, Program, Windows
 from services.features.codec import (
@@ -86,6 +91,7 @@ class WindowsTask:
         *,
         heartbeat_ms: int,
         state_bytes_max: int,
+        tracer: Tracer | None = None,
     ) -> None:
         self._of = generation
         self._records = topics.RECORDS.topic(generation.name, generation.number)
@@ -98,7 +104,8 @@ class WindowsTask:
         self._bytes_max = state_bytes_max
         self._next = 0  # `records` is applied up to here
         self._watermark_us = 0
-        self._trace = ""
+        group = f"features-windows-{generation.name}.g{generation.number}"
+        self._way = Way(tracer or NoTracer(), "windows", group, generation.name)
 
     def restore(self, assigned: Assigned) -> Mapping[Partition, int]:
         """The newest complete round, then `records` again from where it began, without outputs."""
@@ -124,10 +131,12 @@ class WindowsTask:
     def handle(self, records: Sequence[Record], now: Moment) -> Decision:
         """Vectors of the rows to be scored, heartbeats, and pieces of a checkpoint if one is under
         way."""
-        batch, answers, moved = self._apply(records)
-        emits = [] if batch is None or answers is None else self._vectors(batch, answers, now)
-        emits += self._heartbeats(now, moved)
+        batch, answers, news, traced = self._apply(records)
         rows = 0 if batch is None else batch.rows.facts.shape[1]
+        emits = []
+        if batch is not None and answers is not None:
+            emits = self._vectors(batch, answers, self._way.after(traced.marks()), now)
+        emits += self._heartbeats(now, news)
         emits += self._checkpoint(rows, now)
         late = 0 if answers is None else int(np.count_nonzero(answers.late))
         return Decision(
@@ -139,6 +148,7 @@ class WindowsTask:
             latency_ms=()
             if batch is None
             else [now.ms - ms for ms in batch.columns["source_ms"][:LATENCIES].tolist()],
+            spans=traced.spans(self._way, rows),
         )
 
     def tick(self, now: Moment) -> Decision:
@@ -151,6 +161,10 @@ class WindowsTask:
 
     def close(self) -> None:
         self._shelf.take_away(self._held)
+
+    def sizes(self) -> Sizes:
+        """Keys of all entities, and their windows."""
+        return Sizes(rows=sum(state.slots for state in self._kinds()), bytes=self._bytes())
 
     def _load(self, assigned: Assigned) -> int:
         """State of the newest complete round of our layout. Gives back the offset from which
@@ -174,31 +188,36 @@ class WindowsTask:
             state.loaded()
         return end.round.start_offset
 
-    def _apply(self, records: Sequence[Record]) -> tuple[Batch | None, Answers | None, bool]:
-        """Count all rows of these records; was there a heartbeat that moved the watermark?"""
-        tables, offsets, watermarks, moved = [], [], [], False
+    def _apply(
+        self, records: Sequence[Record]
+    ) -> tuple[Batch | None, Answers | None, bool, Gathered]:
+        """Count all rows of these records; was there a heartbeat that moved the watermark, and
+        which rows are traced?"""
+        tables, offsets, watermarks, news, rows = [], [], [], False, 0
+        traced = Gathered()
         for record in records:
             message = parse(Records, record)
             head = message.envelope
-            moved |= message.rows == 0 and head.watermark_us > self._watermark_us
+            news |= message.rows == 0 and head.watermark_us > self._watermark_us
             if message.rows:
+                traced.take(head.traces, record, rows, message.rows)
+                rows += message.rows
                 tables.append(self._codec.table(message.columns, message.rows))
                 offsets.append(record.offset)
                 watermarks.append(self._watermark_us)
             self._watermark_us = max(self._watermark_us, head.watermark_us)
             self._held.sequence = max(self._held.sequence, head.sequence)
-            self._trace = head.traceparent
             self._next = record.offset + 1
         if not tables:
-            return None, None, moved
+            return None, None, news, traced
         batch = self._codec.batch(tables, offsets, watermarks)
         with self._held.lock:
             answers = self._held.windows.apply(batch.rows)
         self._limit()
-        return batch, answers, moved
+        return batch, answers, news, traced
 
     def _limit(self) -> None:
-        held = sum(state.bytes_held for state in self._held.windows.kinds)
+        held = self._bytes()
         if held > self._bytes_max:
             raise Malformed(
                 f"the windows hold {held >> 20} MB, more than FEATURES_STATE_MB_MAX = "
@@ -206,7 +225,13 @@ class WindowsTask:
                 rule="state_too_large",
             )
 
-    def _vectors(self, batch: Batch, answers: Answers, now: Moment) -> list[Emit]:
+    def _kinds(self) -> Sequence[KindState]:
+        return self._held.windows.kinds
+
+    def _bytes(self) -> int:
+        return sum(state.bytes_held for state in self._kinds())
+
+    def _vectors(self, batch: Batch, answers: Answers, marks: Marks, now: Moment) -> list[Emit]:
         if not len(answers.vectors):
             return []
         columns = batch.columns
@@ -221,15 +246,17 @@ class WindowsTask:
             FEATURE_SCHEMA,
         )
         partitions = partition_rows(batch.event_ids, self._of.pipeline.partitions)
+        if len(marks):  # of the asked rows
+            marks = moved(marks, batch.rows.facts[kernel.PLACE])
         emits = []
-        for part in slices(table, answers.vectors, partitions):
+        for part in slices(table, answers.vectors, partitions, marks=marks):
             # A watermark speaks of all that comes later, so it goes with the last envelope.
             watermark = self._watermark_us if part.last else self._told.watermark_us(part.partition)
             emits.append(
                 emit(
                     self._features,
                     Features(
-                        envelope=self._head(watermark),
+                        envelope=self._head(watermark, part.traces),
                         rows=part.rows,
                         columns=part.columns,
                         width=answers.vectors.shape[1],
@@ -263,7 +290,5 @@ class WindowsTask:
             emits.append(emit(self._state, message, key=key, partition=0))
         return emits
 
-    def _head(self, watermark_us: int) -> Envelope:
-        return envelope(
-            self._of.name, self._of.number, self._held.sequence, watermark_us, self._trace
-        )
+    def _head(self, watermark_us: int, traces: bytes = b"") -> Envelope:
+        return envelope(self._of.name, self._of.number, self._held.sequence, watermark_us, traces)

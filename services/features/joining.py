@@ -18,8 +18,10 @@ from driftloop.contracts.feature_pb2 import Corrections, Examples, Features
 from driftloop.kit.broker import Partition, Record
 from driftloop.kit.message import parse
 from driftloop.kit.state import note, noted, reread
-from driftloop.kit.task import NOTHING, Assigned, Decision, Moment
+from driftloop.kit.task import NOTHING, Assigned, Decision, Moment, Sizes
 from driftloop.kit.topic import Emit, Topic, emit
+from driftloop.kit.trace import NoTracer, Span, Tracer
+from driftloop.kit.trace.rows import Gathered
 from driftloop.spec import kernel_join as kernel
 from services.features.codec import (
     CORRECTION_SCHEMA,
@@ -33,6 +35,7 @@ from services.features.codec import (
     slices,
 )
 from services.features.domain import Found, Ints, LabelJoin, Told
+from services.features.following import Following
 from services.features.handlers import Generation
 
 FEATURES, LABELS = 0, 1  # the two inputs
@@ -46,6 +49,7 @@ class Outcome:
     found: list[Found] = field(default_factory=list)
     event_ids: list[pa.StringArray] = field(default_factory=list)
     heartbeats: set[int] = field(default_factory=set)
+    spans: list[Span] = field(default_factory=list)
     rows: int = 0
 
     def of(self, outcome: int) -> tuple[Found, pa.StringArray]:
@@ -67,7 +71,9 @@ class Outcome:
 class JoinTask:
     """Rows are remembered until both of their partition's logs have passed their time + horizon."""
 
-    def __init__(self, generation: Generation, *, heartbeat_ms: int) -> None:
+    def __init__(
+        self, generation: Generation, *, heartbeat_ms: int, tracer: Tracer | None = None
+    ) -> None:
         name, number = generation.name, generation.number
         partitions = generation.pipeline.partitions
         self._of = generation
@@ -79,6 +85,8 @@ class JoinTask:
         self._examples = topics.EXAMPLES.topic(name, number)
         self._corrections = topics.CORRECTIONS.topic(name, number)
         self._join = LabelJoin(partitions, self._width, generation.pipeline.target.horizon)
+        horizon_us, group = generation.pipeline.target.horizon, f"features-join-{name}.g{number}"
+        self._following = Following(tracer or NoTracer(), group, name, horizon_us)
         self._watermark_us = np.zeros((2, partitions), np.int64)
         self._next: dict[Partition, int] = {}
         self._sequence = [0] * partitions
@@ -113,12 +121,14 @@ class JoinTask:
             rows_out=sum(len(found.lines) for found in outcome.found),
             counts=self._join.counts(),
             watermark_us=int(passed.max(initial=0)),
+            spans=outcome.spans,
         )
 
     def tick(self, now: Moment) -> Decision:
         """Expiry and heartbeats that no record brings about."""
         passed = self._passed()
         self._join.expire(passed, now=True)
+        self._following.expire(passed)
         emits, counts = self._heartbeats(now, set()), self._join.counts()
         if not emits and not counts:
             return NOTHING
@@ -129,6 +139,11 @@ class JoinTask:
 
     def close(self) -> None:
         """Nothing is held but memory."""
+
+    def sizes(self) -> Sizes:
+        """Labels that wait for their row; rows and labels that are remembered."""
+        join = self._join
+        return Sizes({"labels": join.waiting}, join.remembered, join.bytes_held)
 
     def _reread(self, assigned: Assigned, kind: int, partition: Partition) -> None:
         noted_values = noted(assigned, partition)
@@ -141,19 +156,29 @@ class JoinTask:
     def _take(self, records: Sequence[Record]) -> Outcome:
         """Into what is remembered; nothing expires here."""
         outcome = Outcome()
-        rows = self._arrived(FEATURES, records, outcome)
+        traced = Gathered()
+        rows = self._arrived(FEATURES, records, outcome, traced)
         if rows is not None:
-            outcome.found.append(self._join.rows(rows.batch, rows.vectors))
-            outcome.event_ids.append(rows.event_ids)
-        labels = self._arrived(LABELS, records, outcome)
+            self._following.rows(traced, rows.batch)
+            self._found(self._join.rows(rows.batch, rows.vectors), rows, outcome)
+        traced = Gathered()
+        labels = self._arrived(LABELS, records, outcome, traced)
         if labels is not None:
-            outcome.found.append(self._join.labels(labels.batch))
-            outcome.event_ids.append(labels.event_ids)
+            self._following.labels(traced, labels.batch)
+            self._found(self._join.labels(labels.batch), labels, outcome)
         return outcome
 
-    def _arrived(self, kind: int, records: Sequence[Record], outcome: Outcome) -> Arrivals | None:
+    def _found(self, found: Found, arrived: Arrivals, outcome: Outcome) -> None:
+        outcome.found.append(found)
+        outcome.event_ids.append(arrived.event_ids)
+        outcome.spans += self._following.spans(found, arrived.batch)
+
+    def _arrived(
+        self, kind: int, records: Sequence[Record], outcome: Outcome, traced: Gathered
+    ) -> Arrivals | None:
         """Rows of one input, each with the watermark that stood before its envelope."""
         arrived: list[tuple[Features | Labels, int, int, int]] = []
+        count = 0
         for record in records:
             if record.topic != self._inputs[kind]:
                 continue
@@ -166,6 +191,8 @@ class JoinTask:
                 self._sequence[at] = max(self._sequence[at], message.envelope.sequence)
             if message.rows:
                 arrived.append((message, at, record.offset, floor))
+                traced.take(message.envelope.traces, record, count, message.rows)
+                count += message.rows
             else:
                 outcome.heartbeats.add(at)
         if not arrived:

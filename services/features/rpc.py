@@ -1,6 +1,12 @@
-"""Questions to features, answered from the windows that the loop is writing: nothing is counted."""
+"""Questions to features, answered from the windows that the loop is writing: nothing is counted.
+
+A pipeline's windows are held by one replica; any other passes a question on to it, once.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import grpc
 import numpy as np
@@ -14,7 +20,7 @@ from driftloop.contracts.transform_pb2 import (
     TransformReply,
     TransformRequest,
 )
-from driftloop.contracts.transform_pb2_grpc import FeatureStoreServicer
+from driftloop.contracts.transform_pb2_grpc import FeatureStoreServicer, FeatureStoreStub
 from driftloop.kit.errors import Refused
 from driftloop.kit.rpc import answers
 from driftloop.spec.windows import Answers, Program
@@ -23,20 +29,28 @@ from services.features.handlers import Held, Shelf
 from services.features.questions import batch_of
 
 ARROW_OF_KEY = {"string": pa.string(), "int": pa.int64(), "bool": pa.bool_(), "float": pa.float64()}
+PASSED_ON = "driftloop-passed-on"  # in the metadata of a question that came from another replica
+SECONDS_MAX = 10.0  # of a question that is passed on; its asker may have given less
 TRUTHS = {"true": True, "false": False}
 
 
 class FeatureStore(FeatureStoreServicer):
     """Transform and Lookup of proto/transform.proto."""
 
-    def __init__(self, shelf: Shelf, *, rows_max: int) -> None:
-        self._shelf = shelf
+    def __init__(
+        self, shelf: Shelf, elsewhere: Callable[[str], FeatureStoreStub | None], *, rows_max: int
+    ) -> None:
+        """`elsewhere`: the replica that holds a pipeline's windows, if it is known and not this."""
+        self._shelf, self._elsewhere = shelf, elsewhere
         self._rows_max = rows_max
 
     @answers
     def Transform(self, request: TransformRequest, context: grpc.ServicerContext) -> TransformReply:
         """A raw row in, the vector that it would get now out, with the age of each window."""
-        held = self._held(request.pipeline)
+        held = self._shelf.of(request.pipeline)
+        if held is None:
+            passed_on, more = self._other(request.pipeline, context)
+            return passed_on.Transform(request, **more)
         if not 0 < len(request.rows) <= self._rows_max:
             raise Refused(f"{len(request.rows)} rows, wanted 1 to {self._rows_max}")
         of = held.generation
@@ -54,7 +68,10 @@ class FeatureStore(FeatureStoreServicer):
     @answers
     def Lookup(self, request: LookupRequest, context: grpc.ServicerContext) -> LookupReply:
         """The windows of one entity by its key, as at an instant of event time."""
-        held = self._held(request.pipeline)
+        held = self._shelf.of(request.pipeline)
+        if held is None:
+            passed_on, more = self._other(request.pipeline, context)
+            return passed_on.Lookup(request, **more)
         bits = _key(held, request.entity, list(request.key))
         with held.lock:
             found = held.windows.look_up(request.entity, bits, request.at_us or None)
@@ -66,15 +83,21 @@ class FeatureStore(FeatureStoreServicer):
             ages_s={name: age for name, (_, age) in found.items() if not np.isnan(age)},
         )
 
-    def _held(self, pipeline: str) -> Held:
-        held = self._shelf.of(pipeline)
-        if held is not None:
-            return held
-        raise Refused(
-            f"this replica does not hold the windows of pipeline {pipeline!r}: it is not declared, "
-            "is being restored, or another replica has its task: ask that one",
-            status="FAILED_PRECONDITION",
-        )
+    def _other(
+        self, pipeline: str, context: grpc.ServicerContext
+    ) -> tuple[FeatureStoreStub, dict[str, Any]]:
+        """Who to pass the question on to, and with what beside it."""
+        given = dict(context.invocation_metadata())
+        stub = None if PASSED_ON in given else self._elsewhere(pipeline)
+        if stub is None:
+            raise Refused(
+                f"no replica is known to hold the windows of pipeline {pipeline!r}: it is not "
+                "declared, or is just being restored; ask again",
+                status="NOT_FOUND" if PASSED_ON not in given else "UNAVAILABLE",
+            )
+        left_s = context.time_remaining()
+        seconds = SECONDS_MAX if left_s is None else min(SECONDS_MAX, left_s)
+        return stub, {"timeout": seconds, "metadata": ((PASSED_ON, "1"),)}
 
 
 def _row(program: Program, found: Answers, number: int) -> TransformedRow:

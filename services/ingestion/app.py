@@ -9,6 +9,7 @@ from driftloop.kit.run import App, Kit
 from driftloop.service import Declared, follow_pipelines
 from services.ingestion.config import Config
 from services.ingestion.handlers import Limits, OrderTask
+from services.ingestion.meter import Meter
 
 TICK_S = 0.02  # rows that wait for an idle partition go at the next tick
 
@@ -43,11 +44,12 @@ def _order(declared: Declared, config: Config, kit: Kit) -> LoopSpec:
         attached=[source.topic for source in pipeline.sources],
         start={source.topic: source.from_ for source in pipeline.sources},
     )
+    meter = Meter(kit.metrics, name)
     return LoopSpec(
         f"order-{name}",
         name,
         subscription,
-        lambda: OrderTask(pipeline, generation, _limits(config)),
+        lambda: OrderTask(pipeline, generation, _limits(config), meter.counted, kit.tracer),
         records_max=config.records_max,
         interval_s=config.interval_ms / 1_000,
         tick_s=TICK_S,

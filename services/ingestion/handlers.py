@@ -10,7 +10,7 @@ of the state is read back from `records`.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from driftloop.contracts import topics
@@ -19,27 +19,24 @@ from driftloop.kit.broker import Partition, Record
 from driftloop.kit.events import event
 from driftloop.kit.message import parse
 from driftloop.kit.state import batches, note, noted
-from driftloop.kit.task import NOTHING, Assigned, Decision, Moment
-from driftloop.kit.topic import Emit, emit, emit_raw
+from driftloop.kit.task import NOTHING, Assigned, Decision, Moment, Sizes
+from driftloop.kit.topic import Emit, emit
+from driftloop.kit.trace import NoTracer, Tracer
+from driftloop.kit.trace.marks import within
 from driftloop.spec import Pipeline
-from services.ingestion.codec.envelopes import (
-    ROWS_MAX,
-    EnvelopeCodec,
-    LabelRow,
-    dead_headers,
-    dead_stub,
-)
-from services.ingestion.codec.source import Bad, SourceReader, fields_in_order
+from services.ingestion.codec.dead import dead_letter
+from services.ingestion.codec.envelopes import ROWS_MAX, EnvelopeCodec, LabelRow
+from services.ingestion.codec.source import Bad, SourceReader, end_mark, fields_in_order
 from services.ingestion.domain.checks import Checks, Label
 from services.ingestion.domain.merge import Merge
 from services.ingestion.domain.order import Order, Outcome
 from services.ingestion.domain.row import Ordered, Place, Row
+from services.ingestion.sampling import Sampling, Traced
 
 HEARTBEAT_MS = 900  # with ticks every 20 ms, at least one a second
 QUALITY_MS = 1_000
 SAMPLE_MS = 5_000  # how often the end of `records` is asked for, while event time moves
-END_HEADER = "driftloop-watermark"
-DEAD_ROOM_BYTES = 50_000  # of a dead letter's 10 MB, for its headers
+ID_BYTES = 200  # of a remembered id: its text, its time and its place in a dictionary
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +52,16 @@ class Limits:
 class OrderTask:
     """From source records to `records`, in one order."""
 
-    def __init__(self, pipeline: Pipeline, generation: int, limits: Limits) -> None:
-        self._pipeline, self._limits = pipeline, limits
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        generation: int,
+        limits: Limits,
+        told: Callable[[Outcome], None] = lambda _: None,
+        tracer: Tracer | None = None,
+    ) -> None:
+        """`told`: of what became of each batch, for the figures on /metrics."""
+        self._pipeline, self._limits, self._told = pipeline, limits, told
         name = pipeline.name
         self._records = topics.RECORDS.topic(name, generation)
         self._labels = topics.LABELS.topic(name, generation)
@@ -81,6 +86,8 @@ class OrderTask:
         self._order = Order(pipeline, ranks, limits.ahead_us)
         self._merge = Merge({}, {}, stall_ms=limits.stall_ms)
         self._id = f"{name}-g{generation}"
+        group = f"ingestion-order-{name}.g{generation}"
+        self._sampling = Sampling(tracer or NoTracer(), name, group)
         self._spoke_ms = dict.fromkeys(
             range(-1, pipeline.partitions), 0
         )  # -1: `records`; else partitions of `labels`
@@ -143,6 +150,7 @@ class OrderTask:
             decision.counts,
             decision.latency_ms,
             self._order.watermark.at_us,
+            decision.spans,
         )
 
     def committed(self, now: Moment) -> None:
@@ -150,6 +158,11 @@ class OrderTask:
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def sizes(self) -> Sizes:
+        """Rows that wait for an older one, and the ids that have come."""
+        remembered = self._order.remembered()
+        return Sizes({"merge": len(self._merge)}, remembered, remembered * ID_BYTES)
 
     # Records in
 
@@ -159,7 +172,7 @@ class OrderTask:
         rows: list[Row] = []
         key_us = self._merge.last_key(place)
         for record in records:
-            ended_us = _end_mark(record)
+            ended_us = end_mark(record)
             mark = None if ended_us is None else (record.offset, ended_us)
             if mark is None:
                 rows.append(self._row(place, record, key_us, now.ms))
@@ -170,40 +183,16 @@ class OrderTask:
             self._merge.mark(place, *mark)
 
     def _row(self, place: Place, record: Record, key_us: int, now_ms: int) -> Row:
-        ready_ms = min(record.timestamp_ms, now_ms) + self._limits.idle_ms
+        at, appended_ms = (*place, record.offset), record.timestamp_ms
+        stamps = appended_ms, min(appended_ms, now_ms) + self._limits.idle_ms
         try:
             values, time_us, event_id, joins = self._readers[place[0]].read(
                 record.value, f"{record.topic}-{record.partition}-{record.offset}"
             )
         except Bad as bad:
-            return Row(
-                key_us,
-                *place,
-                record.offset,
-                0,
-                record.timestamp_ms,
-                ready_ms,
-                "",
-                None,
-                (),
-                bad.rule,
-                str(bad),
-                record,
-            )
-        return Row(
-            time_us if time_us > key_us else key_us,
-            *place,
-            record.offset,
-            time_us,
-            record.timestamp_ms,
-            ready_ms,
-            event_id,
-            joins,
-            values,
-            "",
-            "",
-            record,
-        )
+            return Row(key_us, *at, 0, *stamps, "", None, (), bad.rule, str(bad), record)
+        key_us = time_us if time_us > key_us else key_us
+        return Row(key_us, *at, time_us, *stamps, event_id, joins, values, "", "", record)
 
     def _checked(self, rank: int, rows: list[Row]) -> list[Row]:
         """A rule that a row breaks becomes its verdict."""
@@ -223,13 +212,15 @@ class OrderTask:
         """What may go goes; offsets up to what has had its effect."""
         rows = self._merge.release(now.ms, self._unread)
         outcome = self._order.take(rows)
-        emits = self._emits(outcome, now)
+        traced = self._sampling.traced(outcome, now.ms)
+        emits = self._emits(outcome, traced, now)
         ended_us = self._merge.ended(self._unread) if self._merge.marks else None
         if ended_us is not None:
             self._order.watermark.end(ended_us)
             self._spoke_ms = dict.fromkeys(self._spoke_ms, 0)  # the end must flow down at once
             emits += self._heartbeats(now)
         self._counts.update(outcome.counts)
+        self._told(outcome)
         offsets = {
             self._partition(place): after
             for place, before_offset in before.items()
@@ -248,45 +239,44 @@ class OrderTask:
             outcome.counts,
             latencies,
             self._order.watermark.at_us,
+            traced.spans,
         )
 
-    def _emits(self, outcome: Outcome, now: Moment) -> list[Emit]:
-        emits = [self._dead_letter(row, rule, reason) for row, rule, reason in outcome.dead]
-        sequence = self._order.sequence - len(outcome.accepted)
+    def _emits(self, outcome: Outcome, traced: Traced, now: Moment) -> list[Emit]:
+        emits = [dead_letter(self._dead, row.origin, rule, why) for row, rule, why in outcome.dead]
+        sequence, done = self._order.sequence - len(outcome.accepted), 0
         for message in self._codec.records(outcome.accepted, sequence):
+            message.envelope.traces = within(traced.accepted, done, done + message.rows)
+            done += message.rows
             emits.append(emit(self._records, message, partition=0))
             self._spoke_ms[-1] = now.ms
         labelled = [each for each in outcome.accepted if each.row.rank == self._label_rank]
         for start in range(0, len(labelled), ROWS_MAX):
-            emits += self._label_emits(labelled[start : start + ROWS_MAX], now)
+            emits += self._label_emits(labelled[start : start + ROWS_MAX], traced, now)
         return emits
 
-    def _label_emits(self, ordered: Sequence[Ordered], now: Moment) -> list[Emit]:
+    def _label_emits(self, ordered: Sequence[Ordered], traced: Traced, now: Moment) -> list[Emit]:
         rows = [each.row for each in ordered]
         values = self._label.values(
             [row.values for row in rows], [row.time_us for row in rows]
         ).tolist()
-        labels = [
-            LabelRow(row.joins or row.id, row.time_us, value, row.source_ms)
-            for row, value in zip(rows, values, strict=True)
-            if value == value
+        told = [
+            (row, value) for row, value in zip(rows, values, strict=True) if value == value
         ]  # NaN: nothing to tell
-        messages = self._codec.labels(labels, self._order.sequence - 1, ordered[-1].watermark_us)
+        labels = [
+            LabelRow(row.joins or row.id, row.time_us, value, row.source_ms) for row, value in told
+        ]
+        messages = self._codec.labels(
+            labels,
+            self._order.sequence - 1,
+            ordered[-1].watermark_us,
+            traced.of([row for row, _ in told]),
+        )
         self._spoke_ms.update(dict.fromkeys(messages, now.ms))
         return [
             emit(self._labels, message, partition=partition)
             for partition, message in messages.items()
         ]
-
-    def _dead_letter(self, row: Row, rule: str, reason: str) -> Emit:
-        place = self._topics[row.rank], row.partition, row.offset
-        record: Record = row.origin
-        value, key, own = record.value, record.key, record.headers
-        size = len(value or b"") + len(key or b"") + sum(len(n) + len(text) for n, text in own)
-        if size > self._dead.declaration.message_bytes_max - DEAD_ROOM_BYTES:
-            value, key, own = dead_stub(place, value or b""), None, ()
-        headers = [*own, *dead_headers(rule, reason, place, row.source_ms)]
-        return emit_raw(self._dead, value, key=key, partition=0, headers=headers)
 
     def _heartbeats(self, now: Moment) -> list[Emit]:
         """For every output partition that has been silent: the time, and how far the sources are
@@ -384,16 +374,9 @@ class OrderTask:
         if message.rows:
             rows = self._codec.recalled(message)
             for source, event_id, time_us, source_ms in zip(*rows, strict=True):
-                self._order.recall(self._source_ranks[source], event_id, time_us, source_ms)
+                rank, written_us = self._source_ranks[source], message.envelope.watermark_us
+                self._order.recall(rank, event_id, time_us, source_ms, written_us)
         self._order.watermark.end(
             message.envelope.watermark_us
         )  # of an ended stream, and of what stands before
         self._order.sequence = max(self._order.sequence, message.envelope.sequence + 1)
-
-
-def _end_mark(record: Record) -> int | None:
-    """The watermark by which a stream says that it has ended; None for any other record."""
-    if record.value is not None:
-        return None
-    text = next((value for name, value in record.headers if name == END_HEADER), b"")
-    return int(text) if text.isdigit() and len(text) < 19 else None

@@ -4,12 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numpy as np
-
 from driftloop.contracts import topics
-from driftloop.contracts.retrain_pb2 import Statistics
 from driftloop.kit.broker import Subscription
 from driftloop.kit.loop import LoopSpec
 from driftloop.kit.run import App, Kit
@@ -18,21 +13,27 @@ from driftloop.spec import Pipeline
 from services.monitor.config import Config
 from services.monitor.domain.buckets import Shape
 from services.monitor.domain.policy import Policy, Rules
-from services.monitor.domain.readings import Reading, Readings
 from services.monitor.handlers import BucketsTask, DecideTask
+from services.monitor.meter import Meter
+from services.monitor.turns import Watch
 
 
 def build(config: Config, kit: Kit) -> App:
+    watch = Watch(kit.metrics, kit.clock.ms())
+
     def declared(pipeline: Declared) -> None:
+        watch.declared(pipeline.name, pipeline.pipeline.partitions)
         kit.loops.start(_buckets(pipeline, config, kit))
         kit.loops.start(_decide(pipeline, config, kit))
 
     def removed(name: str) -> None:
         for loop in ("buckets", "decide"):
             kit.loops.stop(f"{loop}-{name}")
+        watch.removed(name)
 
     def start() -> None:
         follow_pipelines(kit, declared, removed)
+        watch.follow(kit)
 
     return App(start=start)
 
@@ -77,10 +78,14 @@ def _decide(declared: Declared, config: Config, kit: Kit) -> LoopSpec:
 
     def task() -> DecideTask:
         pipeline = declared.pipeline
-        readings = Readings(len(pipeline.feature_names()), pipeline.monitor.psi.buckets)
-        return DecideTask(
-            name, generation, lambda: Policy(rules), rules, _heard(readings, declared, kit)
+        meter = Meter(
+            kit.metrics,
+            name,
+            pipeline.feature_names(),
+            pipeline.monitor.psi.buckets,
+            rules.detector,
         )
+        return DecideTask(name, generation, lambda: Policy(rules), rules, meter, kit.tracer)
 
     return LoopSpec(
         f"decide-{name}",
@@ -111,36 +116,6 @@ def _rules(pipeline: Pipeline) -> Rules:
         cooldown_us=retrain.cooldown,
         partitions=pipeline.partitions,
     )
-
-
-def _heard(readings: Readings, declared: Declared, kit: Kit) -> Callable[[Statistics], None]:
-    def heard(message: Statistics) -> None:
-        reading = readings.take(
-            message.version,
-            message.scored,
-            message.loss_sum,
-            message.baseline_loss_sum,
-            message.score_histogram,
-            message.baseline_histogram,
-            message.feature_histogram,
-        )
-        if reading:
-            _show(reading, declared, kit)
-
-    return heard
-
-
-def _show(reading: Reading, declared: Declared, kit: Kit) -> None:
-    name, metrics = declared.name, kit.metrics
-    metrics.realised_loss.labels(name, "live").set(reading.loss)
-    metrics.realised_loss.labels(name, "baseline").set(reading.baseline_loss)
-    metrics.realised_auc.labels(name, "live").set(reading.auc)
-    metrics.realised_auc.labels(name, "baseline").set(reading.baseline_auc)
-    if reading.psi is not None:
-        for feature, value in zip(
-            declared.pipeline.feature_names(), np.round(reading.psi, 6), strict=True
-        ):
-            metrics.psi.labels(name, feature).set(float(value))
 
 
 def _outputs(pipeline: Pipeline) -> int:

@@ -92,6 +92,8 @@ def statistics(
         newest_row_ms=closed.newest_row_ms,
         parts=parts,
         unlabelled=closed.unlabelled,
+        scores=closed.answers.astype("<f4").tobytes(),
+        baseline_scores=closed.baseline_answers.astype("<f4").tobytes(),
     )
 
 

@@ -19,11 +19,13 @@ from driftloop.kit.broker import Partition, Position, Record
 from driftloop.kit.errors import Malformed
 from driftloop.kit.events import event, read_event
 from driftloop.kit.message import parse
-from driftloop.kit.task import NOTHING, Assigned, Decision, Moment
+from driftloop.kit.task import NOTHING, Assigned, Decision, Moment, Sizes
 from driftloop.kit.topic import Emit, emit
-from services.monitor import codec
+from driftloop.kit.trace import NoTracer, Span, Tracer, render
+from services.monitor import codec, tracing
 from services.monitor.domain.buckets import Buckets, Closed, Closing, Shape
 from services.monitor.domain.policy import Policy, Rules, Wish
+from services.monitor.meter import Meter
 
 
 @dataclass(slots=True)
@@ -86,6 +88,11 @@ class BucketsTask:
 
     def close(self) -> None:
         self._held.clear()
+
+    def sizes(self) -> Sizes:
+        """Predictions and labels that wait for each other or for their bucket's end."""
+        held = [each.buckets.held() for each in self._held.values()]
+        return Sizes(rows=sum(rows for rows, _ in held), bytes=sum(size for _, size in held))
 
     def _reread(self, assigned: Assigned, number: int) -> _Held:
         names = (self._predictions, self._examples)
@@ -178,12 +185,14 @@ class DecideTask:
         generation: int,
         policy: Callable[[], Policy],
         rules: Rules,
-        heard: Callable[[Statistics], None],
+        meter: Meter,
+        tracer: Tracer | None = None,
     ) -> None:
         self._pipeline, self._generation, self._rules = pipeline, generation, rules
+        self._tracer = tracer or NoTracer()
         self._policy = policy()
         self._statistics = topics.STATISTICS.topic(pipeline).name
-        self._heard = heard
+        self._meter = meter
 
     def restore(self, assigned: Assigned) -> Mapping[Partition, int]:
         """Hear everything again, in the order in which it was appended; what was asked then is not
@@ -199,13 +208,22 @@ class DecideTask:
         return {}
 
     def handle(self, records: Sequence[Record], now: Moment) -> Decision:
-        wishes = [wish for record in _in_order(records) for wish in self._hear(record)]
-        emits = [each for wish in wishes for each in self._said(wish, now)]
+        wishes = [(wish, at) for at in _in_order(records) for wish in self._hear(at)]
+        emits: list[Emit] = []
+        spans: list[Span] = []
         counts: dict[str, int] = {}
-        for wish in wishes:
+        for wish, cause in wishes:
+            name = self._request_id(wish)
+            turn = tracing.turn(self._tracer, name, cause)
+            emits += self._said(wish, name, render(turn), now)
+            spans += tracing.spans(turn, wish, name, self._pipeline, cause, now)
+            if wish.drift:
+                self._meter.drifted()
             outcome = "suppressed" if wish.suppressed else "requested"
             counts[f"{wish.trigger}_{outcome}"] = counts.get(f"{wish.trigger}_{outcome}", 0) + 1
-        return Decision(emits, rows_in=len(records), rows_out=len(emits), counts=counts)
+        return Decision(
+            emits, rows_in=len(records), rows_out=len(emits), counts=counts, spans=spans
+        )
 
     def tick(self, now: Moment) -> Decision:
         return NOTHING
@@ -214,7 +232,11 @@ class DecideTask:
         return None
 
     def close(self) -> None:
-        return None
+        self._meter.close()
+
+    def sizes(self) -> Sizes:
+        """Parts of buckets that wait for the other partitions."""
+        return Sizes({"buckets": self._policy.waiting()})
 
     def _hear(self, record: Record) -> Sequence[Wish]:
         if record.topic == self._statistics:
@@ -228,8 +250,9 @@ class DecideTask:
     def _on_statistics(self, message: Statistics) -> Sequence[Wish]:
         if message.generation != self._generation:
             return ()
-        self._heard(message)
-        return self._policy.part(codec.part(message))
+        wishes = self._policy.part(codec.part(message))
+        self._meter.heard(message, self._policy)
+        return wishes
 
     def _on_control(self, record: Record) -> None:
         message: ModelReleased | RetrainResolved | RunFinished
@@ -249,7 +272,10 @@ class DecideTask:
     def _mine(self, message: ModelReleased | RetrainResolved | RunFinished) -> bool:
         return message.pipeline == self._pipeline and message.generation in (0, self._generation)
 
-    def _said(self, wish: Wish, now: Moment) -> list[Emit]:
+    def _request_id(self, wish: Wish) -> str:
+        return f"request-{self._pipeline}-g{self._generation}-{wish.trigger}-{wish.at_us}"
+
+    def _said(self, wish: Wish, request_id: str, traceparent: str, now: Moment) -> list[Emit]:
         said, drift_id = [], ""
         of = f"{self._pipeline}-g{self._generation}"
         if wish.drift and wish.raised:
@@ -265,6 +291,7 @@ class DecideTask:
                     source="monitor",
                     time_ms=now.ms,
                     key=self._pipeline,
+                    traceparent=traceparent,
                 )
             )
         asked = codec.retrain_requested(
@@ -274,10 +301,11 @@ class DecideTask:
             event(
                 topics.RETRAIN_REQUESTED.topic(),
                 asked,
-                id=f"request-{of}-{wish.trigger}-{wish.at_us}",
+                id=request_id,
                 source="monitor",
                 time_ms=now.ms,
                 key=self._pipeline,
+                traceparent=traceparent,
             )
         )
         return said

@@ -4,7 +4,7 @@ once a second.
 The only module that imports faust. It reads one topic, which no transaction writes: Faust would
 show aborted rows and lose rows at the markers of transactions. Nothing exact rests on it, and no
 other service needs it to live. Run: `python -m services.monitor.live`; the page is on LIVE_PORT
-of 127.0.0.1."""
+of DRIFTLOOP_HOST."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from driftloop.kit.config import Common, read_all, setting
 from driftloop.kit.errors import Malformed, Refused, Unavailable
 from driftloop.kit.events import event, from_json
 from driftloop.kit.kafka import KafkaBroker
+from driftloop.kit.secret import secrets_of
 from services.monitor.live_view import Seen, Snapshot, lives, snapshot
 
 NAME = "driftloop.live"
@@ -47,15 +48,17 @@ log = logs.logger("services.monitor.live")
 class Config:
     """Names in the environment: LIVE_PORT, …"""
 
-    port: int = setting(17301, at_least=1, at_most=65535, why="the page, on 127.0.0.1")
+    port: int = setting(17301, at_least=1, at_most=65535, why="the page, on DRIFTLOOP_HOST")
 
 
 def main() -> None:
     """Until a signal. Exit status 2 for a wrong setting or a port in use."""
     try:
         common, config = read_all(Config, "LIVE", os.environ)
-        logs.setup("live", f"live-{common.driftloop_slot or os.getpid()}", common.driftloop_log)
-        _check_port(config.port)
+        replica = f"live-{common.driftloop_slot or os.getpid()}"
+        level, hidden = common.driftloop_log_level, secrets_of(os.environ)
+        logs.setup("live", replica, common.driftloop_log, level=level, secrets=hidden)
+        _check_port(common.driftloop_host, config.port)
         wait_for_topics(common, SystemClock())
         app = build(common, config)
     except Refused as error:
@@ -239,7 +242,7 @@ def _settings(common: Common, config: Config) -> Mapping[str, Any]:
         "topic_partitions": 1,
         "table_standby_replicas": 0,
         "stream_wait_empty": False,
-        "web_bind": "127.0.0.1",
+        "web_bind": common.driftloop_host,
         "web_host": "127.0.0.1",
         "web_port": config.port,
         "Table": Table,
@@ -267,13 +270,13 @@ def _credentials(kafka: Mapping[str, str]) -> Any:
     return None if context is None else faust.SSLCredentials(context)
 
 
-def _check_port(port: int) -> None:
+def _check_port(host: str, port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError as error:
-            raise Refused(f"port 127.0.0.1:{port} ({error.strerror}): set LIVE_PORT") from error
+            raise Refused(f"port {host}:{port} ({error.strerror}): set LIVE_PORT") from error
 
 
 _PAGE = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh"

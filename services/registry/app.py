@@ -13,9 +13,11 @@ from driftloop.kit.run import App, Kit
 from services.registry import topology
 from services.registry.config import Config
 from services.registry.domain import terms
-from services.registry.handlers import INPUTS, Command, RegistryTask, Shown
+from services.registry.handlers import INPUTS, RegistryTask, Shown
+from services.registry.meter import Meter
 from services.registry.rpc import Doors
 from services.registry.store import Store
+from services.registry.tracing import Command
 
 CONTROL_INTERVAL_S = (
     0.05  # the control plane's own: a run takes seconds, and its few events need no 20 ms
@@ -34,8 +36,14 @@ def build(config: Config, kit: Kit) -> App:
 
     def task() -> RegistryTask:
         return RegistryTask(
-            terms, inbox, shown, deadline_default_ms=round(config.run_seconds_max * 1000)
+            terms,
+            inbox,
+            shown,
+            deadline_default_ms=round(config.run_seconds_max * 1000),
+            tracer=kit.tracer,
         )
+
+    kit.metrics.before_scrape(Meter(kit.metrics, shown).show)
 
     def start() -> None:
         make_control_topics(kit.broker)

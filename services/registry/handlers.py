@@ -8,9 +8,10 @@ later abort takes back.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
@@ -21,10 +22,12 @@ from driftloop.kit.broker import Partition, Record
 from driftloop.kit.errors import Malformed, Unavailable
 from driftloop.kit.events import event, read_event
 from driftloop.kit.inbox import Inbox
-from driftloop.kit.log import logger
+from driftloop.kit.log import bound, logger
 from driftloop.kit.task import NOTHING, Assigned, Decision, Moment
-from driftloop.kit.topic import Emit
+from driftloop.kit.topic import Emit, M, Topic
+from driftloop.kit.trace import NoTracer, Span, Tracer, passed_on
 from services.registry import codec, domain
+from services.registry.tracing import Called, Command, Turns
 
 SOURCE = "registry"
 INPUTS = (
@@ -36,9 +39,6 @@ INPUTS = (
 # first, then judge.
 DEADLINE_GRACE_MS = 5_000
 
-Command = Callable[
-    [domain.Book, int], tuple[Any, list[domain.Fact]]
-]  # book, wall ms -> answer, new facts
 log = logger(__name__)
 
 
@@ -72,6 +72,18 @@ class Shown:
             yield self._ledger
 
 
+@dataclass(slots=True)
+class New:
+    """What is being decided: facts, each with the traceparent that its events carry, and spans."""
+
+    facts: list[tuple[domain.Fact, str]] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
+
+    def add(self, facts: Sequence[tuple[domain.Fact, str]], spans: Sequence[Span]) -> None:
+        self.facts += facts
+        self.spans += spans
+
+
 class RegistryTask:
     """The loop's decisions; see `driftloop.kit.task.Task` for who calls what."""
 
@@ -82,11 +94,13 @@ class RegistryTask:
         shown: Shown,
         *,
         deadline_default_ms: int,
+        tracer: Tracer | None = None,
     ) -> None:
         self._terms = terms
         self._inbox = inbox
         self._shown = shown
         self._deadline_default_ms = deadline_default_ms
+        self._turns = Turns(tracer or NoTracer())
         self._book = domain.Book(domain.Ledger(), terms)
         self._facts: list[domain.Fact] = []  # wanted, not yet committed
         self._answers: list[tuple[Future[Any], Any]] = []  # given once the facts are committed
@@ -101,31 +115,45 @@ class RegistryTask:
             if fact is not None:
                 working.apply(fact)
                 shown.apply(fact)
+                self._turns.recall(record, fact)
         self._book = domain.Book(working, self._terms)
         self._shown.show(shown)
         return {}
 
     def handle(self, records: Sequence[Record], now: Moment) -> Decision:
         counts: Counter[str] = Counter()
-        facts: list[domain.Fact] = []
+        new = New()
         for record in records:
-            try:
-                facts += self._learned(record, now, counts)
-            except Malformed as error:
-                counts[error.rule] += 1
-                log.warning("control event passed over: %s", error)
-        return self._decision(facts, len(records), counts)
+            traceparent = passed_on(record.headers)
+            with bound(traceparent=traceparent):
+                facts = self._heard(record, now, counts)
+            new.add(*self._turns.told(facts, traceparent, record.timestamp_ms))
+        return self._decision(new, len(records), counts)
+
+    def _heard(self, record: Record, now: Moment, counts: Counter[str]) -> Sequence[domain.Fact]:
+        try:
+            return self._learned(record, now, counts)
+        except Malformed as error:
+            counts[error.rule] += 1
+            log.warning("control event passed over: %s", error)
+            return []
 
     def tick(self, now: Moment) -> Decision:
         if self._deadlines_from_ms < 0:
             self._deadlines_from_ms = now.ms + DEADLINE_GRACE_MS
-        facts = self._book.overdue(now.ms) if now.ms >= self._deadlines_from_ms else []
+        new = New()
+        if now.ms >= self._deadlines_from_ms:
+            new.add(*self._turns.told(self._book.overdue(now.ms)))
         for command, future in self._inbox.take():
-            facts += self._obeyed(command, future, now)
-        return self._decision(facts, 0, {})
+            facts = self._obeyed(command, future, now)
+            given = command.traceparent if isinstance(command, Called) else ""
+            new.add(*self._turns.told(facts, given))
+        return self._decision(new, 0, {})
 
     def committed(self, now: Moment) -> None:
         self._shown.add(self._facts)
+        for fact in self._facts:
+            _say(fact)
         for future, answer in self._answers:
             future.set_result(answer)
         self._facts, self._answers = [], []
@@ -170,14 +198,30 @@ class RegistryTask:
         self._answers.append((future, answer))
         return facts
 
-    def _decision(
-        self, facts: Sequence[domain.Fact], rows_in: int, counts: Mapping[str, int]
-    ) -> Decision:
-        self._facts += facts
-        if not facts and not rows_in:
+    def _decision(self, new: New, rows_in: int, counts: Mapping[str, int]) -> Decision:
+        self._facts += [fact for fact, _ in new.facts]
+        if not new.facts and not rows_in:
             return NOTHING
-        emits = [emit for fact in facts for emit in _emits(fact)]
-        return Decision(emits=emits, rows_in=rows_in, rows_out=len(facts), counts=dict(counts))
+        emits = [emit for fact, traceparent in new.facts for emit in _emits(fact, traceparent)]
+        return Decision(
+            emits=emits,
+            rows_in=rows_in,
+            rows_out=len(new.facts),
+            counts=dict(counts),
+            spans=new.spans,
+        )
+
+
+def _say(fact: domain.Fact) -> None:
+    """What people look for in a log: what went live, and how a run ended."""
+    match fact:
+        case domain.Released():
+            with bound(run_id=fact.run_id, pipeline=fact.pipeline):
+                fields = {"version": fact.version, "cause": fact.cause, "by": fact.by}
+                log.info("version %d is live", fact.version, extra={"fields": fields})
+        case domain.Finished():
+            with bound(run_id=fact.run_id, pipeline=fact.pipeline):
+                log.info("run ended: %s %s", fact.outcome, fact.reason)
 
 
 def _fact(record: Record) -> domain.Fact | None:
@@ -190,53 +234,30 @@ def _fact(record: Record) -> domain.Fact | None:
         return None
 
 
-def _emits(fact: domain.Fact) -> list[Emit]:
+def _emits(fact: domain.Fact, traceparent: str) -> list[Emit]:
     """The fact for the log of record, and for those that wait for its kind."""
     name, at_ms, pipeline = _identity(fact)
-    emits = [
-        event(
-            topics.REGISTRY_EVENTS.topic(),
-            codec.event(fact),
+
+    def said(topic: Topic[M], message: M, key: str = pipeline) -> Emit:
+        return event(
+            topic,
+            message,
             id=name,
             source=SOURCE,
             time_ms=at_ms,
-            key=pipeline,
+            key=key,
+            traceparent=traceparent,
         )
-    ]
+
+    emits = [said(topics.REGISTRY_EVENTS.topic(), codec.event(fact))]
     match fact:
         case domain.Declared():
-            emits.append(
-                event(
-                    topics.PIPELINES.topic(),
-                    codec.declaration(fact),
-                    id=name,
-                    source=SOURCE,
-                    time_ms=at_ms,
-                    key=pipeline,
-                )
-            )
+            emits.append(said(topics.PIPELINES.topic(), codec.declaration(fact)))
         case domain.Released():
-            emits.append(
-                event(
-                    topics.MODEL_RELEASED.topic(),
-                    codec.released(fact),
-                    id=name,
-                    source=SOURCE,
-                    time_ms=at_ms,
-                    key=f"{pipeline}.g{fact.generation}",
-                )
-            )
+            key = f"{pipeline}.g{fact.generation}"
+            emits.append(said(topics.MODEL_RELEASED.topic(), codec.released(fact), key))
         case domain.Finished():
-            emits.append(
-                event(
-                    topics.RUN_FINISHED.topic(),
-                    codec.finished(fact),
-                    id=name,
-                    source=SOURCE,
-                    time_ms=at_ms,
-                    key=pipeline,
-                )
-            )
+            emits.append(said(topics.RUN_FINISHED.topic(), codec.finished(fact)))
     return emits
 
 

@@ -40,9 +40,11 @@ from driftloop.kit.clock import Clock
 from driftloop.kit.errors import Malformed, Refused, Unavailable
 from driftloop.kit.inbox import Inbox
 from driftloop.kit.rpc import answers
+from driftloop.kit.trace import here
 from services.registry import codec, domain, topology
-from services.registry.handlers import Command, Shown
+from services.registry.handlers import Shown
 from services.registry.store import Store
+from services.registry.tracing import Called, Command
 
 GENERATION = 1  # a second one is refused until it is built
 YAML_CHARACTERS_MAX = (
@@ -202,7 +204,7 @@ class Doors(RegistryServicer):
     def _ask(self, command: Callable[[domain.Book, int], tuple[A, list[domain.Fact]]]) -> A:
         """The loop's answer, once the transaction that holds it is committed."""
         with self._shown.reading():
-            future = self._inbox.submit(command)
+            future = self._inbox.submit(Called(command, here()))
         try:
             answer: A = future.result(self._answer_seconds_max)
         except Expired as error:

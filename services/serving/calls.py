@@ -22,6 +22,7 @@ from driftloop.kit.log import logger
 from driftloop.kit.topic import Emit, emit
 from services.serving import codec
 from services.serving.domain import Answer, Answering, Floats
+from services.serving.meter import Meter
 from services.serving.models import Standing
 
 CALLS_A_SEND_MAX = 100  # one acknowledgement of the broker, 3 ms, for many calls
@@ -44,8 +45,8 @@ class Call:
 class Journal:
     """Writes calls down in a thread of its own."""
 
-    def __init__(self, broker: Broker, *, calls_max: int) -> None:
-        self._broker = broker
+    def __init__(self, broker: Broker, meter: Meter, *, calls_max: int) -> None:
+        self._broker, self._meter = broker, meter
         self._queue: Queue[Call] = Queue(calls_max)
         self._stop = Event()
         self._thread = Thread(target=self._run, name="calls", daemon=True)
@@ -59,12 +60,16 @@ class Journal:
         if self._thread.is_alive():
             self._thread.join(timeout=5.0)
 
+    def waiting(self) -> int:
+        """Calls that are not written down yet."""
+        return self._queue.qsize()
+
     def add(self, call: Call) -> None:
         call.standing.counts.add("calls", len(call.ids))
         try:
             self._queue.put_nowait(call)
         except Full:
-            call.standing.counts.add("calls_dropped", len(call.ids))
+            self._drop(call)
 
     def _run(self) -> None:
         while True:
@@ -91,7 +96,11 @@ class Journal:
         except (Malformed, Unavailable) as error:  # too large for the topic, or no broker
             log.warning("%d calls not written down: %s", len(calls), error)
             for call in calls:
-                call.standing.counts.add("calls_dropped", len(call.ids))
+                self._drop(call)
+
+    def _drop(self, call: Call) -> None:
+        call.standing.counts.add("calls_dropped", len(call.ids))
+        self._meter.dropped(call.standing.plan.pipeline, len(call.ids))
 
 
 def _emits(call: Call) -> list[Emit]:

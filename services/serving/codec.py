@@ -7,7 +7,7 @@ read a row a message.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -21,13 +21,14 @@ from driftloop.contracts.model_pb2 import ModelReleased
 from driftloop.contracts.prediction_pb2 import Predictions
 from driftloop.kit import envelope
 from driftloop.kit.errors import Malformed
+from driftloop.kit.trace.marks import Marks, nothing, rebased, within
 from services.serving.domain import Answer, Answering, Floats, Plan, Release
 
 FEATURES_SCHEMA = envelope.batch_schema(topics.FEATURES.declaration.columns)
 PREDICTIONS_SCHEMA = envelope.batch_schema(topics.PREDICTIONS.declaration.columns)
 STREAM, CALL = "stream", "call"
 PIECE_BYTES_MAX = 700_000  # of a topic's 1 MiB a message; rows differ in size
-PIECE_ROWS_MIN = 200  # fewer rows need no sum: their ids would have to be over 3 kB each
+ROW_BYTES_MAX = 4_100  # of an id, in a row's columns: 250 characters, 1,000 of a call
 SCORED, NO_MODEL = "SCORED", "NO_MODEL"
 
 
@@ -55,14 +56,15 @@ class Rows:
     head: Envelope
     columns: pa.RecordBatch | None
     vectors: Floats  # [rows, features]
+    marks: Marks = field(default_factory=nothing)  # which of them are traced
 
     def __len__(self) -> int:
         return len(self.vectors)
 
 
-def rows(partition: int, messages: Sequence[Features], plan: Plan) -> Rows:
-    """All envelopes of one partition as one. Malformed: another width, or other columns than
-    declared.
+def rows(partition: int, messages: Sequence[Features], plan: Plan, marks: Marks) -> Rows:
+    """All envelopes of one partition as one; `marks` are theirs together. Malformed: another width,
+    or other columns than declared.
     """
     head, width = messages[-1].envelope, len(plan.features)
     full = [message for message in messages if message.rows]
@@ -74,8 +76,8 @@ def rows(partition: int, messages: Sequence[Features], plan: Plan) -> Rows:
     batches = [_columns(message) for message in full]
     vectors = [envelope.matrix(message.vectors, message.rows, width) for message in full]
     if len(full) == 1:
-        return Rows(partition, head, batches[0], vectors[0])
-    return Rows(partition, head, pa.concat_batches(batches), np.concatenate(vectors))
+        return Rows(partition, head, batches[0], vectors[0], marks)
+    return Rows(partition, head, pa.concat_batches(batches), np.concatenate(vectors), marks)
 
 
 def predictions(
@@ -92,6 +94,7 @@ def predictions(
     message = Predictions(
         envelope=rows.head, rows=len(rows), origin=origin, scored_at_us=scored_at_us
     )
+    message.envelope.traces = within(rows.marks, 0, len(rows))  # the head's are of what came in
     if rows.columns is not None:
         message.columns = _answered_columns(rows.columns, answer)
     if answering is None:
@@ -134,9 +137,9 @@ def pieces(rows: Rows, answer: Answer | None, before: Envelope) -> list[tuple[Ro
     """Rows and answer cut to messages that the broker takes. All but the last carry the head from
     before: their rows'
     watermark must not pass rows that come in the next piece."""
-    if rows.columns is None or len(rows) < PIECE_ROWS_MIN:
-        return [(rows, answer)]
     row_bytes = 2 * (0 if answer is None else answer.outputs.shape[1] * 4) + 8
+    if rows.columns is None or len(rows) * (row_bytes + ROW_BYTES_MAX) <= PIECE_BYTES_MAX:
+        return [(rows, answer)]  # whatever they hold
     step = max(1, len(rows) * PIECE_BYTES_MAX // (rows.columns.nbytes + len(rows) * row_bytes))
     cut = [(start, min(start + step, len(rows))) for start in range(0, len(rows), step)]
     return [
@@ -146,6 +149,7 @@ def pieces(rows: Rows, answer: Answer | None, before: Envelope) -> list[tuple[Ro
                 rows.head if end == len(rows) else before,
                 rows.columns.slice(start, end - start),
                 rows.vectors[start:end],
+                rebased(rows.marks, start, end),
             ),
             None if answer is None else part(answer, start, end),
         )
@@ -185,7 +189,7 @@ def chosen(answer: Answer, rows: npt.NDArray[np.intp]) -> Answer:
     )
 
 
-def release(message: ModelReleased) -> Release:
+def release(message: ModelReleased, traceparent: str = "") -> Release:
     """Malformed: a release that names no pipeline or version."""
     if not message.pipeline or not message.version:
         raise Malformed(
@@ -201,6 +205,8 @@ def release(message: ModelReleased) -> Release:
         message.baseline_digest,
         tuple(message.inputs),
         tuple(message.classes),
+        message.at_ms,
+        traceparent,
     )
 
 

@@ -6,7 +6,7 @@ Arrays in, arrays out. Nothing here knows of Kafka, protobuf, onnxruntime, files
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
@@ -52,6 +52,8 @@ class Release:
     baseline_digest: str
     inputs: Sequence[str]
     classes: Sequence[str]  # empty: regression
+    released_ms: int = 0  # wall time
+    traceparent: str = field(default="", compare=False)  # of what brought it about
 
     @property
     def width(self) -> int:

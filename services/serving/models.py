@@ -8,12 +8,15 @@ nothing. Nothing here decides what is live: that is the registry's.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from threading import Condition, Event, Lock, Thread
 from typing import Protocol
 
 from driftloop.kit.clock import Clock
 from driftloop.kit.errors import Malformed, Unavailable
+from driftloop.kit.log import bound as saying
 from driftloop.kit.log import logger
+from driftloop.kit.trace import bound
 from services.serving.domain import Answering, Network, Plan, Release, why_refused
 from services.serving.store import Cache
 
@@ -148,6 +151,10 @@ class Models:
     def standing(self, pipeline: str) -> Standing | None:
         return self._standings.get(pipeline)
 
+    def ready(self) -> bool:
+        """It is known of each pipeline what is live, be it nothing yet."""
+        return all(s.settled.is_set() or s.current for s in list(self._standings.values()))
+
     def pipelines(self) -> list[str]:
         return sorted(self._standings)
 
@@ -178,6 +185,12 @@ class Models:
             whole = self._read_to_end
         if release is None:
             return self._start_without(standing, whole)
+        about = {"pipeline": pipeline, "run_id": release.run_id}
+        with saying(**about, traceparent=release.traceparent):
+            return self._taken(standing, release, whole)
+
+    def _taken(self, standing: Standing, release: Release, whole: bool) -> bool:
+        pipeline = release.pipeline
         try:
             self._swap(standing, release)
         except Malformed as error:
@@ -247,7 +260,7 @@ class Models:
             raise Malformed(reason, rule="wrong_shape")
         network = self._network(standing, release.digest, release)
         new = self._with_baseline(standing, release, network)
-        self._cache.remember(release)
+        self._keep(partial(self._cache.remember, release), release)
         if old is not None and old.release.version != release.version:
             standing.previous = old
         standing.current = new
@@ -287,9 +300,18 @@ class Models:
             return loaded
         data = self._cache.get(digest)
         if data is None:
-            data = self._fetch(digest)
-            self._cache.put(digest, data)
+            with bound(release.traceparent):
+                data = self._fetch(digest)
+            self._keep(partial(self._cache.put, digest, data), release)
         return self._load(data, width=len(release.inputs), classes=len(release.classes))
+
+    def _keep(self, write: Callable[[], None], release: Release) -> None:
+        """A cache that can't be written, as on a full disk, holds no release up: what is lost is a
+        start without the registry."""
+        try:
+            write()
+        except Unavailable as error:
+            log.warning("%s@%d is not kept here: %s", release.pipeline, release.version, error)
 
 
 def _loaded(standing: Standing) -> dict[str, Network]:

@@ -19,22 +19,30 @@ from driftloop.kit.rpc import answers
 from services.serving import tensors
 from services.serving.calls import Call, Journal
 from services.serving.domain import Answering
+from services.serving.meter import Meter
 from services.serving.models import Models, Standing
 
 ID_CHARACTERS_MAX = 1_000  # it is written down with every row of the call
 SERVER, SERVER_VERSION = "driftloop", "1"
 NOT_FOUND, FAILED_PRECONDITION = "NOT_FOUND", "FAILED_PRECONDITION"
+UNAVAILABLE = "UNAVAILABLE"
 
 
 class Doors(GRPCInferenceServiceServicer):
     """Every call of proto/inference.proto."""
 
     def __init__(
-        self, models: Models, journal: Journal, now_ms: Callable[[], int], *, call_rows_max: int
+        self,
+        models: Models,
+        journal: Journal,
+        now_ms: Callable[[], int],
+        meter: Meter,
+        *,
+        call_rows_max: int,
     ) -> None:
         self._models = models
         self._journal = journal
-        self._now_ms = now_ms
+        self._now_ms, self._meter = now_ms, meter
         self._call_rows_max = call_rows_max
 
     @answers
@@ -48,10 +56,7 @@ class Doors(GRPCInferenceServiceServicer):
         self, request: v2.ServerReadyRequest, context: grpc.ServicerContext
     ) -> v2.ServerReadyResponse:
         """Ready once it is known of each pipeline what is live, be it nothing yet."""
-        standings = [self._models.standing(name) for name in self._models.pipelines()]
-        return v2.ServerReadyResponse(
-            ready=all(s.settled.is_set() or s.current for s in standings if s)
-        )
+        return v2.ServerReadyResponse(ready=self._models.ready())
 
     @answers
     def ModelReady(
@@ -86,7 +91,7 @@ class Doors(GRPCInferenceServiceServicer):
             request, width=len(answering.release.inputs), rows_max=self._call_rows_max
         )
         wanted = tensors.wanted_outputs(request, answering.release)
-        answer = answering.answer(vectors, standing.plan)
+        answer = self._meter.answer_call(answering, vectors, standing.plan)
         base = request.id or str(uuid.uuid4())
         ids = (
             [base] if len(vectors) == 1 else [f"{base}-{number}" for number in range(len(vectors))]
@@ -95,14 +100,16 @@ class Doors(GRPCInferenceServiceServicer):
         return tensors.response(request, answering, answer, wanted)
 
     def _found(self, name: str, version: str) -> tuple[Standing, Answering]:
-        """NOT_FOUND lists what there is; FAILED_PRECONDITION: no model yet."""
+        """NOT_FOUND lists what there is; FAILED_PRECONDITION: none was ever released."""
         standing = self._models.standing(name)
         if standing is None:
             there = ", ".join(self._models.pipelines()) or "none"
             raise Refused(f"no model {name!r}; there is: {there}", status=NOT_FOUND)
         if standing.current is None:
-            reason = standing.trouble or "none was released"
-            raise Refused(f"{name} has no model yet: {reason}", status=FAILED_PRECONDITION)
+            known = standing.settled.is_set()
+            reason = standing.trouble or ("none was released" if known else "it is being loaded")
+            status = FAILED_PRECONDITION if known else UNAVAILABLE
+            raise Refused(f"{name} has no model yet: {reason}", status=status)
         answering = standing.version(version)
         if answering is None:
             there = ", ".join(standing.versions())

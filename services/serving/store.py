@@ -69,13 +69,16 @@ class Cache:
     def _write(self, path: Path, data: bytes) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(
-                dir=self._folder, prefix=".part-", delete=False
-            ) as part:
-                part.write(data)
-                part.flush()
-                os.fsync(part.fileno())
-            Path(part.name).replace(path)
+            descriptor, part = tempfile.mkstemp(dir=self._folder, prefix=".part-")
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(part).replace(path)
+            except OSError:  # what is half written must not fill the disk further
+                Path(part).unlink(missing_ok=True)
+                raise
         except OSError as error:
             raise Unavailable(f"{path} can't be written: {error.strerror}") from error
 

@@ -15,10 +15,13 @@ from driftloop.kit.follow import Follower
 from driftloop.kit.inbox import Inbox
 from driftloop.kit.loop import LoopSpec
 from driftloop.kit.run import App, Kit
+from driftloop.kit.trace import here
 from driftloop.service import Declared, follow_pipelines
 from services.training.config import Config
 from services.training.domain import Known, Limits, Run
-from services.training.handlers import INPUTS, Command, Order, TrainingTask
+from services.training.handlers import INPUTS, TrainingTask
+from services.training.jobs import Command, Order
+from services.training.meter import Meter
 from services.training.plan import LearnerPlan, Places, Plan
 from services.training.rpc import Doors
 
@@ -40,7 +43,13 @@ def build(config: Config, kit: Kit) -> App:
             kit.transactional_id("control", "all"),
             start=dict.fromkeys(INPUTS, "earliest"),
         ),
-        lambda: TrainingTask(foundry, inbox, children_max=config.children_max),
+        lambda: TrainingTask(
+            foundry,
+            inbox,
+            foundry.meter.trained,
+            children_max=config.children_max,
+            tracer=kit.tracer,
+        ),
         interval_s=config.interval_ms / 1_000,
         tick_s=TICK_S,
         wake=inbox.wake,
@@ -58,6 +67,8 @@ class Foundry:
     def __init__(self, config: Config, kit: Kit) -> None:
         self._config, self._kit = config, kit
         self._children = kit.children([FIT])
+        self.meter = Meter(kit.metrics)
+        kit.metrics.before_scrape(lambda: self.meter.working(self._children.at_work))
         self._pipelines: dict[
             str, Declared
         ] = {}  # replaced by the follower's thread, entry by entry
@@ -85,8 +96,10 @@ class Foundry:
 
     def start(
         self, run: Run, window: Sequence[Range], change_us: int | None, seconds_max: float
-    ) -> Child:
-        declared = self._pipelines[run.pipeline]
+    ) -> Child | None:
+        declared = self._pipelines.get(run.pipeline)
+        if declared is None:  # removed since it was asked for
+            return None
         plan = _plan(run, declared, window, change_us)
         return self._children.start(
             run.run_id,
@@ -99,6 +112,7 @@ class Foundry:
 
     def _declared(self, declared: Declared) -> None:
         self._pipelines[declared.name] = declared
+        self.meter.declared(declared.pipeline)
 
     def _removed(self, name: str) -> None:
         self._pipelines.pop(name, None)
@@ -119,6 +133,7 @@ def _plan(run: Run, declared: Declared, window: Sequence[Range], change_us: int 
         _classes(pipeline),
         limits,
         change_us,
+        here(),
     )
 
 

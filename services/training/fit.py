@@ -24,12 +24,13 @@ import river
 from driftloop import dataset
 from driftloop.contracts.model_pb2 import Candidate, ModelTrained, Window
 from driftloop.dataset import Envelopes, Range, Rows
-from driftloop.kit import rpc
+from driftloop.kit import rpc, rpc_trace
 from driftloop.kit.broker import Broker
 from driftloop.kit.clock import Clock, SystemClock
 from driftloop.kit.errors import DriftloopError
 from driftloop.kit.events import to_json
 from driftloop.kit.kafka import KafkaBroker
+from driftloop.kit.trace import Steps
 from driftloop.plugins import LEARNERS, Examples, Unknown, find
 from services.training.domain import cut, newest
 from services.training.learners import SHIPPED
@@ -45,22 +46,30 @@ Upload = Callable[[bytes], str]
 
 def fit(argument: dict[str, Any], report: Report) -> dict[str, Any]:
     """The child's function. `argument`: {"plan": Plan, "places": Places}; gives back {"trained":
-    JSON}.
+    JSON, "spans": what it did when}.
     """
     plan, places = argument["plan"], argument["places"]
     clock = SystemClock()
     broker = KafkaBroker(places.kafka, places.namespace)
     with rpc.channel(places.registry, places.tls) as channel:
-        store = Store(channel, clock)
+        store, steps = Store(rpc_trace.passing(channel), clock), Steps(plan.traceparent, clock)
         upload = lambda model: store.upload(model, plan.pipeline, plan.run_id)  # noqa: E731
-        trained = Workshop(plan, upload, report, clock).run(broker)
-    return {"trained": to_json(trained)}
+        trained = Workshop(plan, upload, report, clock, steps).run(broker)
+    return {"trained": to_json(trained), "spans": steps.told}
 
 
 class Workshop:
     """One run's work, from offsets to a `ModelTrained`."""
 
-    def __init__(self, plan: Plan, upload: Upload, report: Report, clock: Clock) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        upload: Upload,
+        report: Report,
+        clock: Clock,
+        steps: Steps | None = None,
+    ) -> None:
+        self._steps = steps or Steps(plan.traceparent, clock)
         self._plan, self._upload, self._clock = plan, upload, clock
         self._report, self._began_s = report, clock.seconds()
         self._code = code_digest()
@@ -74,9 +83,10 @@ class Workshop:
         """
         plan = self._plan
         self._tell("reading")
-        rows, envelopes = dataset.read(
-            broker, plan.ranges, lambda count: self._tell("reading", rows=count)
-        )
+        with self._steps.step("read"):
+            rows, envelopes = dataset.read(
+                broker, plan.ranges, lambda count: self._tell("reading", rows=count)
+            )
         if len(rows) and rows.vectors.shape[1] != len(plan.names):
             return self._failed(
                 f"examples have {rows.vectors.shape[1]} columns, wanted {len(plan.names)}"
@@ -151,12 +161,15 @@ class Workshop:
         """Fit, export, check, upload. ValueError and its like: why there is no model."""
         examples = _examples(rows, self._plan)
         began_s = self._clock.seconds()
-        learnt = find(LEARNERS, learner.kind, SHIPPED)().fit(examples, learner.params, learner.seed)
+        with self._steps.step("fit", learner.name, candidate=learner.name, rows=len(rows)):
+            kind = find(LEARNERS, learner.kind, SHIPPED)
+            learnt = kind().fit(examples, learner.params, learner.seed)
         candidate.fit_s = self._clock.seconds() - began_s
         self._tell("exporting", learner.name, done, len(rows))
         began_s = self._clock.seconds()
-        model = learnt.onnx(self._metadata(learner, candidate.window))
-        candidate.parity_max = largest_difference(learnt, model, examples.vectors)
+        with self._steps.step("export", learner.name, candidate=learner.name):
+            model = learnt.onnx(self._metadata(learner, candidate.window))
+            candidate.parity_max = largest_difference(learnt, model, examples.vectors)
         candidate.export_s = self._clock.seconds() - began_s
         if not candidate.parity_max <= PARITY_MAX:  # NaN is refused too
             raise ValueError(
@@ -164,7 +177,8 @@ class Workshop:
                 f"wanted at most {PARITY_MAX:g}"
             )
         self._tell("uploading", learner.name, done, len(rows))
-        candidate.digest, candidate.bytes = self._upload(model), len(model)
+        with self._steps.step("upload", learner.name, candidate=learner.name, bytes=len(model)):
+            candidate.digest, candidate.bytes = self._upload(model), len(model)
 
     def _metadata(self, learner: LearnerPlan, window: Window) -> dict[str, str]:
         """What made the model, in the model. Not the run: the same rows and recipe are the same

@@ -11,10 +11,9 @@ So after a crash, or on another replica, an unfinished run starts again as the s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from driftloop.contracts import topics
 from driftloop.contracts.model_pb2 import ModelTrained, RunFinished
@@ -22,13 +21,16 @@ from driftloop.contracts.retrain_pb2 import RetrainRequested, RetrainResolved
 from driftloop.dataset import Range
 from driftloop.kit.broker import Partition, Record
 from driftloop.kit.errors import Malformed, Unavailable
-from driftloop.kit.events import Event, event, read_event
+from driftloop.kit.events import Event, event, event_id, read_event
 from driftloop.kit.inbox import Inbox
-from driftloop.kit.log import logger
-from driftloop.kit.task import Assigned, Decision, Moment
-from driftloop.kit.topic import Emit
-from services.training import codec
+from driftloop.kit.log import bound, logger
+from driftloop.kit.task import Assigned, Decision, Moment, Sizes
+from driftloop.kit.topic import Emit, M, Topic
+from driftloop.kit.trace import NoTracer, Span, Tracer, passed_on
+from driftloop.kit.trace import bound as within_trace
+from services.training import codec, tracing
 from services.training.domain import Known, Resolution, Run, Runs
+from services.training.jobs import Cancel, Command, Ended, Foundry, Job
 
 SOURCE = "/driftloop/training"
 REQUESTED, FINISHED = topics.RETRAIN_REQUESTED.topic(), topics.RUN_FINISHED.topic()
@@ -39,81 +41,22 @@ NOTE_AT: Partition = (REQUESTED.name, 0)
 log = logger(__name__)
 
 
-class Ended(Protocol):
-    """What came of a child: see driftloop.kit.child.Finished."""
-
-    @property
-    def result(self) -> dict[str, Any] | None: ...
-    @property
-    def error(self) -> str: ...
-
-
-class Work(Protocol):
-    """A child: see driftloop.kit.child.Child."""
-
-    def poll(self) -> Ended | None: ...
-    def progress(self) -> list[dict[str, Any]]: ...
-    def cancel(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A pipeline as training needs it; `partitions` of its examples."""
-
-    known: Known
-    declaration: int
-    partitions: int
-
-
-class Foundry(Protocol):
-    """Knows the pipelines and starts fits; app.py makes it."""
-
-    def ready(self) -> bool:
-        """All that is declared has been heard of."""
-
-    def order(self, pipeline: str) -> Order | None: ...
-
-    def start(
-        self, run: Run, window: Sequence[Range], change_us: int | None, seconds_max: float
-    ) -> Work: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Train:
-    """A person wants a retrain."""
-
-    request_id: str
-    message: RetrainRequested
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    """A person wants a run ended."""
-
-    run_id: str
-    by: str
-
-
-@dataclass(slots=True)
-class Job:
-    """An accepted run that still owes its model.trained."""
-
-    run: Run
-    window: Sequence[Range]
-    change_us: int | None
-    noted: bool  # its window stands in the note, not in its request
-    work: Work | None = None
-    cancelled_by: str = ""
-
-
-Command = Train | Cancel
-
-
 class TrainingTask:
     """See `driftloop.kit.task.Task` for who calls what."""
 
-    def __init__(self, foundry: Foundry, inbox: Inbox[Command], *, children_max: int) -> None:
+    def __init__(
+        self,
+        foundry: Foundry,
+        inbox: Inbox[Command],
+        told: Callable[[ModelTrained], None] = lambda _: None,
+        *,
+        children_max: int,
+        tracer: Tracer | None = None,
+    ) -> None:
+        """`told`: of what came of each run, for the figures on /metrics."""
         self._foundry, self._inbox, self._children_max = foundry, inbox, children_max
+        self._told, self._tracer = told, tracer or NoTracer()
+        self._spans: list[Span] = []  # of what is being decided
         self._runs = Runs(self._known)
         self._jobs: dict[str, Job] = {}
         self._answers: list[tuple[Future[Any], Any]] = []
@@ -136,12 +79,18 @@ class TrainingTask:
         counts: Counter[str] = Counter()
         emits: list[Emit] = []
         for record in records:
-            if record.topic == FINISHED.name:
-                self._finished(record, counts)
-            else:
-                emits += self._requested(record, now, counts)
+            with bound(traceparent=passed_on(record.headers)):
+                if record.topic == FINISHED.name:
+                    self._finished(record, counts)
+                else:
+                    emits += self._requested(record, now, counts)
         return Decision(
-            emits, notes=self._notes(), rows_in=len(records), rows_out=len(emits), counts=counts
+            emits,
+            notes=self._notes(),
+            rows_in=len(records),
+            rows_out=len(emits),
+            counts=counts,
+            spans=self._taken_spans(),
         )
 
     def tick(self, now: Moment) -> Decision:
@@ -151,8 +100,11 @@ class TrainingTask:
             for emit in self._obey(command, future, now)
         ]
         for job in list(self._jobs.values()):
-            emits += self._look_at(job, now)
-        return Decision(emits, notes=self._notes() if emits else {}, rows_out=len(emits))
+            of = {"run_id": job.run.run_id, "pipeline": job.run.pipeline}
+            with bound(**of, traceparent=job.turn):
+                emits += self._look_at(job, now)
+        notes = self._notes() if emits else {}
+        return Decision(emits, notes=notes, rows_out=len(emits), spans=self._taken_spans())
 
     def committed(self, now: Moment) -> None:
         for future, answer in self._answers:
@@ -163,7 +115,12 @@ class TrainingTask:
             : self._children_max - working
         ]:
             seconds = max(1.0, (job.run.deadline_ms - now.ms) / 1_000)
-            job.work = self._foundry.start(job.run, job.window, job.change_us, seconds)
+            work = tracing.work_of(job.turn, job.run)
+            with (
+                bound(run_id=job.run.run_id, pipeline=job.run.pipeline, traceparent=job.turn),
+                within_trace(work),
+            ):
+                job.work = self._foundry.start(job.run, job.window, job.change_us, seconds)
 
     def close(self) -> None:
         for job in self._jobs.values():
@@ -171,6 +128,10 @@ class TrainingTask:
                 job.work.cancel()
         self._inbox.give_up("training's loop begins anew, here or on another replica; ask again")
         self._jobs, self._answers = {}, []
+
+    def sizes(self) -> Sizes:
+        """Runs that wait for a child."""
+        return Sizes({"runs": sum(job.work is None for job in self._jobs.values())})
 
     def _learn(self, message: RetrainResolved) -> None:
         """An answer that was given before; anyone may write there, what is none is passed over."""
@@ -185,13 +146,17 @@ class TrainingTask:
             request = read_event(record, RetrainRequested)
             wish = codec.wish(request, self._partitions(request.message.pipeline))
         except Malformed as error:
-            request, wish = None, codec.malformed(_name(record), error)
+            request, wish = None, codec.malformed(event_id(record), error)
         answer = self._runs.resolve(wish, now.ms)
         if answer is None:
             counts["duplicate"] += 1
             return []
+        turn = ""
+        if request is not None:
+            turn, begun = tracing.turn_of(self._tracer, request)
+            self._spans += begun
         if answer.outcome == "accepted" and request is not None:
-            answer = self._accept(answer, request)
+            answer = self._accept(answer, request, turn)
         self._runs.learn(answer)
         counts[answer.outcome] += 1
         log.info(
@@ -199,7 +164,7 @@ class TrainingTask:
             answer.request_id,
             answer.outcome,
             answer.reason or answer.run_id,
-            extra={"fields": {"pipeline": answer.pipeline, "run": answer.run_id}},
+            extra={"fields": {"pipeline": answer.pipeline, "run_id": answer.run_id}},
         )
         return [
             event(
@@ -209,11 +174,13 @@ class TrainingTask:
                 source=SOURCE,
                 time_ms=now.ms,
                 key=answer.pipeline,
-                traceparent=request.traceparent if request else "",
+                traceparent=turn,
             )
         ]
 
-    def _accept(self, answer: Resolution, request: Event[RetrainRequested]) -> Resolution:
+    def _accept(
+        self, answer: Resolution, request: Event[RetrainRequested], turn: str
+    ) -> Resolution:
         """The window's ends are fixed here: as the request says, else where `examples` ends now."""
         run = Run(
             answer.run_id,
@@ -225,7 +192,8 @@ class TrainingTask:
         )
         named = codec.window_of(request.message)
         window = named or self._bounds(run)
-        job = Job(run, window, _change_us(request.message), noted=not named)
+        change_us = _change_us(request.message)
+        job = Job(run, window, change_us, not named, turn, request.time_ms)
         if len(self._note({**self._jobs, run.run_id: job})) > codec.NOTE_BYTES_MAX:
             return Resolution(
                 answer.request_id,
@@ -254,15 +222,16 @@ class TrainingTask:
     def _look_at(self, job: Job, now: Moment) -> list[Emit]:
         """A child's news: how far it is, or what came of it."""
         if job.work is None:
-            return [self._ended(job, None, now)] if job.cancelled_by else []
+            removed = self._foundry.order(job.run.pipeline) is None
+            return [self._ended(job, None, now)] if job.cancelled_by or removed else []
         ended = job.work.poll()
-        emits = [self._progress(job.run, report, now) for report in job.work.progress()]
+        emits = [self._progress(job, report, now) for report in job.work.progress()]
         return emits if ended is None else [*emits, self._ended(job, ended, now)]
 
-    def _progress(self, run: Run, report: Mapping[str, Any], now: Moment) -> Emit:
-        message = codec.progress(run, report)
-        name = f"{run.run_id}-{message.stage}-{message.candidate}-{message.rows}"
-        return event(PROGRESS, message, id=name, source=SOURCE, time_ms=now.ms, key=run.pipeline)
+    def _progress(self, job: Job, report: Mapping[str, Any], now: Moment) -> Emit:
+        message = codec.progress(job.run, report)
+        name = f"{message.run_id}-{message.stage}-{message.candidate}-{message.rows}"
+        return said(PROGRESS, message, name, job, now)
 
     def _ended(self, job: Job, ended: Ended | None, now: Moment) -> Emit:
         run, order = job.run, self._foundry.order(job.run.pipeline)
@@ -273,19 +242,19 @@ class TrainingTask:
         elif ended is not None and ended.result is not None:
             message = codec.trained(ended.result)
         else:
-            error = ended.error if ended is not None else "no child"
+            error = ended.error if ended is not None else "its pipeline is no longer declared"
             message = codec.failed(run, order.declaration if order else 0, "failed", error)
         del self._jobs[run.run_id]
         self._runs.trained(run.run_id)
         log.info("run %s: %s %s", run.run_id, message.outcome, message.reason)
-        return event(
-            TRAINED,
-            message,
-            id=f"{run.run_id}-trained",
-            source=SOURCE,
-            time_ms=now.ms,
-            key=run.pipeline,
-        )
+        self._told(message)
+        steps = ended.result.get("spans", ()) if ended is not None and ended.result else ()
+        self._spans += tracing.spans(job.turn, run, job.requested_ms, message, steps)
+        return said(TRAINED, message, f"{run.run_id}-trained", job, now)
+
+    def _taken_spans(self) -> list[Span]:
+        spans, self._spans = self._spans, []
+        return spans if self._tracer.on else []
 
     def _obey(self, command: Command, future: Future[Any], now: Moment) -> list[Emit]:
         if not future.set_running_or_notify_cancel():
@@ -302,6 +271,7 @@ class TrainingTask:
                 source=SOURCE,
                 time_ms=now.ms,
                 key=command.message.pipeline,
+                traceparent=command.traceparent,
             )
         ]
 
@@ -329,14 +299,16 @@ class TrainingTask:
         noted = codec.windows(position.note)
         start, _ = assigned.bounds(*NOTE_AT)
         for record in assigned.read(REQUESTED.name, 0, start, position.offset or start):
-            run = runs.get(_name(record))
+            run = runs.get(event_id(record))
             if run is None or run.run_id in self._jobs:
                 continue
-            message = read_event(record, RetrainRequested).message
+            request = read_event(record, RetrainRequested)
+            message = request.message
             window = noted.get(run.run_id) or codec.window_of(message) or self._bounds(run)
-            self._jobs[run.run_id] = Job(
-                run, window, _change_us(message), noted=run.run_id in noted
-            )
+            turn, _ = tracing.turn_of(self._tracer, request)
+            noted_here = run.run_id in noted
+            job = Job(run, window, _change_us(message), noted_here, turn, request.time_ms)
+            self._jobs[run.run_id] = job
 
     def _known(self, pipeline: str) -> Known | None:
         order = self._foundry.order(pipeline)
@@ -373,10 +345,16 @@ def _all(assigned: Assigned, topic: str, kind: type[Any]) -> list[Event[Any]]:
     return events
 
 
-def _name(record: Record) -> str:
-    """As read_event names it, also where the record can't be read."""
-    given = dict(record.headers).get("ce_id", b"").decode("utf-8", "replace")
-    return given or f"{record.topic}-{record.partition}-{record.offset}"
+def said(topic: Topic[M], message: M, name: str, job: Job, now: Moment) -> Emit:
+    return event(
+        topic,
+        message,
+        id=name,
+        source=SOURCE,
+        time_ms=now.ms,
+        key=job.run.pipeline,
+        traceparent=job.turn,
+    )
 
 
 def _change_us(message: RetrainRequested) -> int | None:

@@ -40,6 +40,7 @@ class Plan:
     classes: int
     limits: Limits
     change_us: int | None = None
+    traceparent: str = ""  # what its steps are under
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from driftloop.contracts.training_pb2_grpc import TrainingServicer
 from driftloop.kit.errors import Refused, Unavailable
 from driftloop.kit.inbox import Inbox
 from driftloop.kit.rpc import answers
-from services.training.handlers import Cancel, Command, Train
+from driftloop.kit.trace import here
+from services.training.jobs import Cancel, Command, Train
 
 
 class Doors(TrainingServicer):
@@ -40,11 +41,8 @@ class Doors(TrainingServicer):
             by=request.by or "unknown",
         )
         # each call is a wish of its own, so its name is made here, by chance
-        return TrainReply(
-            request_id=self._ask(
-                Train(f"manual-{request.pipeline}-{secrets.token_hex(6)}", message)
-            )
-        )
+        name = f"manual-{request.pipeline}-{secrets.token_hex(6)}"
+        return TrainReply(request_id=self._ask(Train(name, message, here())))
 
     @answers
     def Cancel(self, request: CancelRequest, context: grpc.ServicerContext) -> CancelReply:

@@ -22,6 +22,7 @@ from driftloop.kit.broker import (
     Subscription,
     TopicSpec,
 )
+from driftloop.kit.clock import SystemClock
 from driftloop.kit.errors import Fenced, Malformed, Unavailable
 from driftloop.kit.kafka import KafkaBroker
 from driftloop.kit.memory import MemoryBroker, murmur2
@@ -189,17 +190,6 @@ class BrokerLaws:
             )
             assert {number for _, number in one.assigned or ()} != {0, 1}
 
-    def test_a_newer_owner_of_the_transactional_id_fences_the_older(self, broker: Broker) -> None:
-        with Member(broker) as old:
-            old.join()
-            with Member(broker) as new:
-                with pytest.raises(Fenced):
-                    old.session.commit(messages("late", topic=OUT), at(5))
-                old.session.close()
-                new.join()
-                assert new.session.positions()[IN, 0] == Position(None)
-        assert values(broker, OUT) == []
-
     def test_a_member_without_partitions_commits_nothing(self, broker: Broker) -> None:
         with Member(broker) as member, pytest.raises(Fenced):
             member.session.commit(messages("early", topic=OUT), at(1))
@@ -296,10 +286,21 @@ class BrokerLaws:
     def test_bounds_of_an_empty_partition_are_equal(self, broker: Broker) -> None:
         assert broker.bounds(IN, 0) == (0, 0)
 
+    def test_a_time_leads_to_the_first_record_appended_then_or_later(self, broker: Broker) -> None:
+        broker.append(messages("a"))
+        (a,) = broker.read(IN, 0, 0, 1)
+        eventually(lambda: SystemClock().ms() > a.timestamp_ms)
+        broker.append(messages("b"))
+        _, b = broker.read(IN, 0, 0, 2)
+        found = [broker.offset_at(IN, 0, b.timestamp_ms + by) for by in (-100_000, 0, 100_000)]
+        assert found == [0, 1, 2]
+        with pytest.raises(Unavailable):
+            broker.offset_at("story.none", 0, 0)
+
     def test_create_makes_what_is_missing_and_only_that(self, broker: Broker) -> None:
         assert broker.create([TopicSpec(IN, 5), TopicSpec("story.new", 1)]) == ["story.new"]
         assert broker.partitions(IN) == 2
-        assert broker.topics() == [IN, LEASE, "story.new", OUT]
+        eventually(lambda: broker.topics() == [IN, LEASE, "story.new", OUT])
 
     def test_differences_are_named(self, broker: Broker) -> None:
         specs = [

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.tools import documents, generate
+from driftloop.kit.metrics.cells import Figure, Label
+from infra.tools import declarations, documents, generate
 from infra.tools.generate import ROOT
 
 
@@ -35,3 +36,14 @@ def test_a_block_is_filled_and_the_rest_left_alone() -> None:
 def test_a_readme_without_its_block_is_refused() -> None:
     with pytest.raises(documents.NoBlock, match="speaks"):
         documents.filled("# A\n", "speaks", "new")
+
+
+def test_the_table_of_metrics_tells_of_each_its_owner_and_of_each_label_its_bounds() -> None:
+    version = Label("version", most=10, newest=True)
+    seconds = Figure("x_seconds", "histogram", "A run.", "seconds", [version], ["serving"], [1.0])
+    info = Figure("y_info", "gauge", "One.", "1", [], list(declarations.SERVICES))
+    table = documents.metrics([seconds, info])
+
+    assert "| `driftloop_x_seconds` | histogram | `version` | seconds | serving | A run. |" in table
+    assert "| `driftloop_y_info` | gauge | – | 1 | all | One. |" in table
+    assert "| `version` | the newest 10 of a pipeline |" in table

@@ -23,6 +23,18 @@ def test_every_package_has_a_licence() -> None:
     assert unsaid == []
 
 
+def test_every_vendored_folder_is_named_and_has_its_licence() -> None:
+    named = {where.split()[0] for _, _, where in notice.VENDORED}
+    there = {
+        str(folder.relative_to(notice.ROOT))
+        for vendor in ("driftloop/web/static/vendor", "tests/support/vendor")
+        for folder in (notice.ROOT / vendor).iterdir()
+    }
+
+    assert there == named
+    assert all((notice.ROOT / folder / "LICENSE").is_file() for folder in there)
+
+
 @pytest.mark.parametrize(
     "wrong",
     ["", "  numpy                        Proprietary\n", "  no-such-package              MIT\n"],

@@ -46,7 +46,7 @@ def test_the_readmes_ports_are_those_of_make_run() -> None:
     shown = dict(zip(cells(heads), cells(line), strict=True))
 
     assert shown.pop("metrics") == f"the service's + {ports.METRICS_ABOVE}"
-    wanted = {"Kafka": ports.KAFKA, **ports.GRPC, "live view": ports.LIVE}
+    wanted = {"Kafka": ports.KAFKA, **ports.GRPC, "page": ports.WEB, "live view": ports.LIVE}
     assert shown == {name: str(port) for name, port in wanted.items()}
 
 

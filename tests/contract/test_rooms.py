@@ -1,9 +1,4 @@
-"""Who may import whom: the table of the house as data, one test a row, read with ast.
-
-A room is a module or a folder of them; the first row that matches a module is its row. Standard
-library modules are free
-but for those that a row bars. `*` in a grant stands for any end of the name.
-"""
+"""Who may import whom: the table of `rooms`, one test a row, read with ast."""
 
 from __future__ import annotations
 
@@ -11,243 +6,12 @@ import ast
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import pytest
 
+from tests.contract.rooms import NEVER, PACKAGE, ROOMS, Room
 from tests.contract.sources import Source, parsed, written
-
-SERVICE = "(ingestion|features|serving|monitor|training|evaluation|registry)"
-DATA = ("numpy", "numpy.*", "pyarrow", "pyarrow.*", "polars", "msgspec", "msgspec.*")
-DECISION = (
-    "river",
-    "river.*",
-    "lightgbm",
-    "lightgbm.*",
-    "sklearn",
-    "sklearn.*",
-    "onnx",
-    "onnx.*",
-    "onnxruntime",
-    "onnxruntime.*",
-    "onnxmltools",
-    "onnxmltools.*",
-    "skl2onnx",
-    "skl2onnx.*",
-    "numba",
-    "numba.*",
-)
-PACKAGE = re.compile(rf"services(\.{SERVICE})?")
-CLOCKS = (
-    "time",
-    "os",
-    "logging",
-    "random",
-    "socket",
-)  # a decision takes these as arguments, or not at all
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """`where` is a regular expression over dotted module names; `may` are grants beside the
-    standard library.
-    """
-
-    where: str
-    may: Sequence[str]
-    bars: Sequence[str] = ()  # of the standard library
-    why: str = ""
-
-
-PROTO = ("google.protobuf", "google.protobuf.*")
-KIT = ("driftloop.kit", "driftloop.kit.*")
-OWN = ("services.{0}", "services.{0}.*")
-PLUGINS = ("driftloop.plugins", "driftloop.plugins.*")
-SPEC = ("driftloop.spec", "driftloop.spec.*")
-CONTRACTS = ("driftloop.contracts", "driftloop.contracts.*")
-ERRORS = (
-    "driftloop.kit.errors",
-    "driftloop.kit.envelope",
-    "driftloop.kit.topic",
-    "driftloop.kit.events",
-    "driftloop.kit.message",
-    "driftloop.kit.broker",
-    "driftloop.kit.task",
-    "driftloop.kit.trace",
-)
-
-ROOMS: Sequence[Room] = (
-    Room(r"driftloop\.contracts(\..*)?", (*PROTO, "grpc", "driftloop.kit.topic", *CONTRACTS)),
-    Room(
-        r"driftloop\.kit\.kafka(\..*)?",
-        (*KIT, "confluent_kafka", "confluent_kafka.*"),
-        why="the only door to Kafka",
-    ),
-    Room(
-        r"driftloop\.kit\.(rpc|health)",
-        (*KIT, "grpc", "grpc_health.*"),
-        why="the only door to gRPC in the kit",
-    ),
-    Room(r"driftloop\.kit\.metrics", (*KIT, "prometheus_client", "prometheus_client.*")),
-    Room(
-        r"driftloop\.kit\.run",
-        (*KIT, "grpc"),
-        why="a process's life takes servicers, which speak of grpc.Server",
-    ),
-    Room(
-        r"driftloop\.kit\.envelope",
-        (*KIT, "numpy", "numpy.*", "pyarrow"),
-        why="the only door to Arrow on the data plane",
-    ),
-    Room(
-        r"driftloop\.kit(\..*)?", (*KIT, *PROTO, "numpy", "numpy.*", "numba", "numba.*", "psutil")
-    ),
-    Room(
-        r"driftloop\.spec\.(windows|kernel.*)",
-        (*SPEC, "numpy", "numpy.*", "numba", "numba.*"),
-        CLOCKS,
-        "the kernel of the windows",
-    ),
-    Room(
-        r"driftloop\.spec(\..*)?",
-        (*SPEC, "numpy", "numpy.*", "pydantic", "pydantic.*", "pydantic_core", "yaml", "yaml.*"),
-        CLOCKS,
-    ),
-    Room(
-        r"driftloop\.service",
-        (*CONTRACTS, *KIT, *SPEC, *PROTO, "grpc"),
-        why="the glue: kit and contracts meet here",
-    ),
-    Room(
-        r"driftloop\.dataset",
-        (*CONTRACTS, *KIT, *SPEC, *DATA),
-        CLOCKS,
-        "examples as arrays, for training and evaluation",
-    ),
-    Room(
-        r"driftloop\.river_onnx(\..*)?",
-        (
-            *("driftloop.river_onnx", "driftloop.river_onnx.*", "numpy", "numpy.*"),
-            *("onnx", "onnx.*", "river", "river.*"),
-        ),
-        CLOCKS,
-        "River's learners as ONNX: a library of its own, which others may import",
-    ),
-    Room(
-        r"driftloop\.plugins(\..*)?",
-        ("driftloop.plugins", "driftloop.plugins.*", "numpy", "numpy.*"),
-    ),
-    Room(
-        r"driftloop\.client\.calls",
-        ("driftloop.client.*", *CONTRACTS, *KIT, "grpc"),
-        why="names the statuses of a refusal",
-    ),
-    Room(
-        r"driftloop\.client(\..*)?",
-        (
-            "driftloop.client",
-            "driftloop.client.*",
-            *CONTRACTS,
-            *KIT,
-            *SPEC,
-            *PROTO,
-            *DATA,
-            "driftloop",
-        ),
-    ),
-    Room(
-        r"driftloop\.cli(\..*)?",
-        (
-            "driftloop.cli",
-            "driftloop.cli.*",
-            "driftloop.client",
-            "driftloop.client.*",
-            "driftloop",
-            *SPEC,
-            "typer",
-            "typer.*",
-            "rich.*",
-        ),
-    ),
-    Room(r"driftloop", ("driftloop.client", "driftloop.spec")),
-    Room(
-        r"services\.monitor\.live(_.*)?",
-        (
-            *CONTRACTS,
-            *KIT,
-            *PROTO,
-            "driftloop.service",
-            "faust",
-            "faust.*",
-            "mode",
-            "mode.*",
-            "services.monitor.*",
-        ),
-        why="the Faust app: pulses only",
-    ),
-    Room(
-        rf"services\.{SERVICE}\.domain(\..*)?",
-        (
-            "services.{0}.domain",
-            "services.{0}.domain.*",
-            "driftloop.statistics",
-            *SPEC,
-            *DATA,
-            *DECISION,
-        ),
-        CLOCKS,
-        "decisions are pure: plain values, arrays, and the library that the decision needs",
-    ),
-    Room(
-        rf"services\.{SERVICE}\.codec(\..*)?",
-        (*OWN, *CONTRACTS, *PROTO, *SPEC, *DATA, *ERRORS, "driftloop.dataset"),
-        CLOCKS,
-    ),
-    Room(
-        rf"services\.{SERVICE}\.handlers(\..*)?",
-        (*OWN, *CONTRACTS, *PROTO, *SPEC, *DATA, *KIT, "driftloop.dataset"),
-        ("os", "socket", "random"),
-    ),
-    Room(
-        rf"services\.{SERVICE}\.(rpc|calls)", (*OWN, *CONTRACTS, *PROTO, *SPEC, *DATA, *KIT, "grpc")
-    ),
-    Room(
-        rf"services\.{SERVICE}\.(onnx|learners.*|fit.*|export.*)",
-        (*OWN, *CONTRACTS, *PROTO, *SPEC, *DATA, *KIT, *DECISION, *PLUGINS, "driftloop.dataset"),
-    ),
-    Room(
-        rf"services\.{SERVICE}(\..*)?",
-        (
-            *OWN,
-            *CONTRACTS,
-            *PROTO,
-            *SPEC,
-            *DATA,
-            *KIT,
-            "driftloop.service",
-            "driftloop.dataset",
-            *PLUGINS,
-            "grpc",
-        ),
-        why="a service: itself, and driftloop",
-    ),
-    Room(r"services", ()),
-    Room(
-        r"infra(\..*)?",
-        ("*",),
-        why="what surrounds it is free; nothing of ours imports it but tests",
-    ),
-    Room(r"tests\.unit(\..*)?", ("*",), ()),
-    Room(r"tests(\..*)?", ("*",)),
-)
-NEVER: Sequence[tuple[str, str]] = (  # (who, whom), whatever a row grants
-    (r"driftloop(\..*)?", r"services(\..*)?"),
-    (r"(driftloop|services)(\..*)?", r"(infra|tests)(\..*)?"),
-    (r"services(\..*)?", r"driftloop\.(cli|client)(\..*)?"),
-    (r"infra\.tools(\..*)?", r"tests(\..*)?"),
-    (r"tests\.unit(\..*)?", r"(confluent_kafka|faust)(\..*)?"),
-)
 
 
 def trespasses(source: Source) -> list[str]:
@@ -340,6 +104,11 @@ def test_a_room_imports_what_it_may(room: Room) -> None:
         ("driftloop/client/frames.py", "from driftloop.cli import app"),
         ("driftloop/client/frames.py", "import services.monitor.app"),
         ("driftloop/plugins/__init__.py", "from driftloop import spec"),
+        ("driftloop/web/state.py", "import starlette.requests"),
+        ("driftloop/web/app.py", "import uvicorn"),
+        ("driftloop/web/feed.py", "from services.monitor import codec"),
+        ("driftloop/web/buckets.py", "import time"),
+        ("driftloop/statistics.py", "from driftloop.contracts import topics"),
         ("tests/unit/monitor/test_x.py", "import confluent_kafka"),
     ],
 )

@@ -24,9 +24,11 @@ WRITERS = (
     "emit_raw",
     "event",
     "Emit",
+    "said",
+    "dead_letter",
     "written",
 )  # written(topic): says so where a foreign client does the writing
-READERS = ("follow", "Follower", "records", "events")
+READERS = ("follow", "Follower", "records", "events", "_hear")
 GLUE: Mapping[str, tuple[str, str]] = {  # what driftloop.service does for its caller
     "main": ("writes", "PULSE"),
     "follow_pipelines": ("reads", "PIPELINES"),

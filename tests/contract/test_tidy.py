@@ -47,7 +47,7 @@ CALLS: Sequence[Call] = (
     Call(r"(eval|exec)", r"", "parse it; nothing that people write is executed"),
 )
 ENVIRON_ROOMS = (
-    r"driftloop\.kit\.(config|run|log)|driftloop\.client\.addresses|infra\..*|tests\..*"
+    r"driftloop\.kit(\.(config|run|log))?|driftloop\.client\.addresses|infra\..*|tests\..*"
     r"|services\.monitor\.live.*"
 )
 BROAD_ROOMS = r"driftloop\.kit\.(run|loop|loops|child|rpc)|infra\..*"

@@ -4,17 +4,23 @@ has gone round its loop once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pytest
+from playwright.sync_api import Browser
 
 from infra.local.stack import Stack
 from infra.tools import sea
+from tests.support import figures
 from tests.support.eventually import eventually
 from tests.support.loop import World, last_us
+from tests.support.otlp import Receiver
+from tests.support.page import chromium
 
 ROWS, DRIFT = 7_000, 3_000
+TRACED = 0.05  # of all events
 
 
 @dataclass(frozen=True)
@@ -25,13 +31,30 @@ class Looped:
     stream: str
     events: list[tuple[str, str]]
     version: int
+    pages: Mapping[str, str]  # process -> its /metrics then
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def receiver() -> Iterator[Receiver]:
+    """What the whole stack sends its traces to."""
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterator[World]:
     """Kafka, the seven services and the live view, with a client beside them."""
-    with Stack(tmp_path_factory.mktemp("stack")) as stack, World.of(stack) as world:
+    environ = {**os.environ, **receiver.environ, "DRIFTLOOP_TRACE_SAMPLE": str(TRACED)}
+    folder = tmp_path_factory.mktemp("stack")
+    with Stack(folder, environ=environ) as stack, World.of(stack) as world:
         yield world
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A real one; what needs it is skipped where there is none."""
+    with chromium() as launched:
+        yield launched
 
 
 @pytest.fixture(scope="session")
@@ -48,4 +71,11 @@ def looped(world: World) -> Looped:
     version = world.released(stream)[-1].version
     world.produce(stream, events[9_000:])
     world.end(stream, last_us(events))
-    return Looped(world, stream, events, version)
+    eventually(lambda: swapped(world, stream), within_s=30, every_s=0.3)
+    return Looped(world, stream, events, version, figures.pages(world.stack.layout))
+
+
+def swapped(world: World, stream: str) -> bool:
+    """The monitor has seen the whole turn."""
+    page = figures.page(world.stack.layout.metrics["monitor"])
+    return bool(figures.value(page, "driftloop_redeploy_seconds_count", pipeline=stream))

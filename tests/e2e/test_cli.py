@@ -82,10 +82,28 @@ def test_a_wrong_row_is_told_what_was_found_and_wanted(run: Run, looped: Looped)
     assert "a" in result.output
 
 
-def test_status_says_that_the_loop_is_whole(run: Run) -> None:
-    text = eventually(lambda: CliRunner().invoke(app, ["status"]).output, within_s=10)
+def test_status_says_that_the_loop_is_whole(run: Run, looped: Looped) -> None:
+    def whole() -> str:
+        result = CliRunner().invoke(app, ["status", looped.stream])
+        assert (result.exit_code, "the loop is whole" in result.output) == (0, True), result.output
+        return result.output
+
+    text = eventually(whole, within_s=30, every_s=0.5)
     for service in ("ingestion", "features", "serving", "monitor", "training", "registry"):
         assert service in text
+    assert f"{looped.stream}@" in text
+
+
+def test_the_doctor_finds_nothing_wrong_with_the_stack(run: Run) -> None:
+    def sound() -> bool:
+        result = CliRunner().invoke(app, ["doctor", "--json"])
+        bad = [one for one in json.loads(result.output)["findings"] if one["severity"] != "ok"]
+        # what a busy machine does to a pulse, or a small disk, is not the stack's
+        bad = [one for one in bad if "clock" not in one["says"] and "free" not in one["says"]]
+        assert bad == [], bad
+        return True
+
+    assert eventually(sound, within_s=30, every_s=0.5)
 
 
 def test_watch_shows_what_the_demo_shows(run: Run, looped: Looped) -> None:

@@ -5,6 +5,7 @@ one that stands by.
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -76,6 +77,12 @@ def test_bad_input_and_kills_leave_each_row_once_in_one_order(
         eventually(lambda: envelopes(broker)[-1].envelope.watermark_us == END_US, 60, 0.2)
         # The one that was killed last may still be starting, before it heeds signals.
         assert {first.end(), second.end()} <= {0, -signal.SIGTERM}
+    # what a row says, good or bad, is nobody's to read in a log
+    logs = "".join((tmp_path / slot / "ingestion.log").read_text() for slot in "ab")
+    plain, whole = logs.replace('\\"', '"'), [value.decode("latin1") for _, value in BAD]
+    assert '"message": "started"' in logs
+    assert re.search(r"\bsea-\d", logs) is None
+    assert [value for value in whole if len(value) > 20 and value[:20] in plain] == []
 
     rows, found = records(broker), list(labels(broker))
     assert Counter(row["_id"] for row in rows if row["_roles"] == 1) == Counter(

@@ -18,6 +18,7 @@ from typing import Any
 
 import grpc
 import numpy as np
+import psutil
 import pytest
 
 from driftloop.contracts import topics
@@ -164,7 +165,7 @@ def ended(house: House, count: int) -> Callable[[], list[Any]]:
 
 
 @pytest.mark.timeout(180)
-def test_a_request_becomes_a_released_model_and_a_killed_run_ends_once(
+def test_a_request_becomes_a_released_model_and_a_killed_run_or_fit_ends_once(
     kafka: SharedKafka, prefix: str, tmp_path: Path
 ) -> None:
     with a_house(kafka, prefix, tmp_path) as house:
@@ -187,8 +188,17 @@ def test_a_request_becomes_a_released_model_and_a_killed_run_ends_once(
         assert second.outcome in ("released", "rejected"), second.reason
         runs = [one.run_id for one in house.log(topics.MODEL_TRAINED)]
         assert runs == [first.run_id, second.run_id]
+
+        house.broker.append([request("r3")])
+        killed_for_memory(house)
+        third = eventually(ended(house, 3), within_s=60)[2]
+        assert third.outcome == "failed"
+        assert "where memory runs out" in third.reason
+        house.broker.append([request("r4")])
+        fourth = eventually(ended(house, 4), within_s=60)[3]
+        assert fourth.outcome in ("released", "rejected"), fourth.reason
         answers = [one.outcome for one in house.log(topics.RETRAIN_RESOLVED)]
-        assert answers == ["accepted", "accepted"]
+        assert answers == ["accepted"] * 4
 
 
 def killed_in_the_middle(house: House) -> None:
@@ -200,6 +210,17 @@ def killed_in_the_middle(house: House) -> None:
     eventually(lambda: len(house.log(topics.RETRAIN_RESOLVED)) == 2, within_s=20)
     house.kill("training")
     house.start("training")
+
+
+def killed_for_memory(house: House) -> None:
+    """The fit's process alone is killed, as the kernel chooses it; the service goes on."""
+    service = psutil.Process(house.running["training"].pid)
+
+    def fitting() -> list[psutil.Process]:
+        return [fit for server in service.children() for fit in server.children()]
+
+    eventually(fitting, within_s=20)[0].kill()
+    assert service.is_running()
 
 
 def replayed(house: House, trained: ModelTrained, judged: ModelEvaluated) -> None:

@@ -53,7 +53,7 @@ class KafkaBroker:
         self.names = Names(f"{namespace}." if namespace else "")
         self._properties = dict(properties)
         self._lock = threading.RLock()
-        self._readers: list[Consumer] = []
+        self._readers: list[tuple[str, Consumer]] = []  # the topic that each knows
         self._asker: Consumer | None = None
         self._appender: Producer | None = None
 
@@ -104,6 +104,14 @@ class KafkaBroker:
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         asked = TopicPartition(self.names.outer(topic), partition)
         return watermarks(self._ask(), asked, f"bounds of {topic}[{partition}]")
+
+    def offset_at(self, topic: str, partition: int, at_ms: int) -> int:
+        asked = TopicPartition(self.names.outer(topic), partition, at_ms)
+        with translated(f"offset of a time in {topic}[{partition}]"):
+            (found,) = self._ask().offsets_for_times([asked], timeout=ASK_S)
+        if found.error:
+            raise ours(found.error, f"offset of a time in {topic}[{partition}]")
+        return self.bounds(topic, partition)[1] if found.offset < 0 else found.offset
 
     def partitions(self, topic: str) -> int | None:
         """Asks again before it says that there is none: on a busy broker a topic that was just made
@@ -175,7 +183,8 @@ class KafkaBroker:
 
     def close(self) -> None:
         with self._lock:
-            clients = [*self._readers, *([self._asker] if self._asker else [])]
+            readers = [consumer for _, consumer in self._readers]
+            clients = [*readers, *([self._asker] if self._asker else [])]
             self._readers, self._asker, self._appender = [], None, None
         for consumer in clients:
             consumer.close()
@@ -191,12 +200,18 @@ class KafkaBroker:
         return len(found.partitions)
 
     def _pooled(self, topic: str, partition: int, start: int) -> Iterator[tuple[list[Record], int]]:
+        """A consumer that is assigned a topic it doesn't know stands still until librdkafka's next
+        look at its topics, up to 1 s; a new one asks at once. So one is used again for its own
+        topic alone."""
         with self._lock:
-            consumer = self._readers.pop() if self._readers else self._reader({})
+            known = next((one for one in self._readers if one[0] == topic), None)
+            if known is not None:
+                self._readers.remove(known)
+        consumer = known[1] if known is not None else self._reader({})
         try:
             yield from self._follow(consumer, topic, partition, start, 1.0)
         finally:
-            self._give_back(consumer)
+            self._give_back(topic, consumer)
 
     def _follow(
         self, consumer: Consumer, topic: str, partition: int, start: int, wait_s: float
@@ -220,13 +235,13 @@ class KafkaBroker:
         }  # never joined; librdkafka wants one
         return Consumer(settings(self._properties, CONSUMER, READER, group, kind))
 
-    def _give_back(self, consumer: Consumer) -> None:
+    def _give_back(self, topic: str, consumer: Consumer) -> None:
         consumer.unassign()
         with self._lock:
-            if len(self._readers) < READERS_MAX:
-                self._readers.append(consumer)
-                return
-        consumer.close()
+            self._readers.append((topic, consumer))
+            oldest = self._readers.pop(0)[1] if len(self._readers) > READERS_MAX else None
+        if oldest is not None:
+            oldest.close()
 
     def _ask(self) -> Consumer:
         """For questions only; read_uncommitted, so that `bounds` sees the ends of open

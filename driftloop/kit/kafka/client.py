@@ -21,6 +21,7 @@ from confluent_kafka import (
 from driftloop.kit.broker import Partition, Position, Record
 from driftloop.kit.clock import SystemClock
 from driftloop.kit.errors import DriftloopError, Fenced, Malformed, Unavailable
+from driftloop.kit.log import redacted
 from driftloop.kit.topic import Emit
 
 log = logging.getLogger("driftloop.kafka")
@@ -33,7 +34,9 @@ CLIENT: Mapping[str, Any] = {
     "socket.nagle.disable": True,
     "reconnect.backoff.ms": 50,
     "reconnect.backoff.max.ms": 1000,
-    "log_level": 4,
+    # Only what stops it: its errors come by error_cb too, and a broker that is away would fill the
+    # log with a line for each client and try.
+    "log_level": 2,
 }
 CONSUMER: Mapping[str, Any] = {
     "isolation.level": "read_committed",
@@ -77,6 +80,10 @@ TRANSACTIONS: Mapping[str, Any] = {
     "retry.backoff.max.ms": 100,
 }
 LEADERLESS = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+AWAY = frozenset({
+    KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE,
+    KafkaError._TIMED_OUT,
+})  # fmt: skip
 FENCED = frozenset({
     KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.ILLEGAL_GENERATION,
     KafkaError.UNKNOWN_MEMBER_ID, KafkaError.FENCED_INSTANCE_ID, KafkaError.PRODUCER_FENCED,
@@ -99,6 +106,8 @@ class Names:
 def settings(properties: Mapping[str, str], *kinds: Mapping[str, Any]) -> dict[str, Any]:
     """Of one client: ours, then those of its kind, then the user's."""
     merged: dict[str, Any] = {**CLIENT, "error_cb": _on_error, "logger": log}
+    if "debug" in properties:  # who asks for that wants to see it (DRIFTLOOP_LOG_LEVEL=debug)
+        del merged["log_level"]
     for kind in kinds:
         merged |= kind
     return merged | dict(properties)
@@ -174,12 +183,12 @@ def send(
 
 
 def insisting(call: Callable[..., None], *arguments: Any, within_s: float) -> None:
-    """Call it again while the error is one that leaves the transaction open."""
+    """Call it again while the error is one that leaves the transaction open and there is time."""
     clock = SystemClock()
     deadline = clock.seconds() + within_s
     while True:
         try:
-            return call(*arguments, within_s)
+            return call(*arguments, max(0.1, deadline - clock.seconds()))
         except KafkaException as error:
             if not error.args[0].retriable() or clock.seconds() > deadline:
                 raise
@@ -210,8 +219,10 @@ def ours(error: KafkaError, what: str) -> DriftloopError:
     if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
         return Malformed(f"{what}: {error.str()}", rule="too_large")
     kind = Fenced if error.code() in FENCED or error.fatal() else Unavailable
-    return kind(f"{what}: {error.str()} ({error.name()})")
+    return kind(f"{what}: {redacted(error.str())} ({error.name()})")
 
 
 def _on_error(error: KafkaError) -> None:
-    log.warning("kafka client: %s (%s)", error.str(), error.name())
+    """That the broker is away is said once for the process, by kit.run; here it is a detail."""
+    level = logging.DEBUG if error.code() in AWAY else logging.WARNING
+    log.log(level, "kafka client: %s (%s)", error.str(), error.name())

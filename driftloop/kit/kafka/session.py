@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
-from driftloop.kit.broker import Partition, Position, Record, Subscription
+from driftloop.kit.broker import Partition, Position, Record, Subscription, writer
 from driftloop.kit.clock import SystemClock
-from driftloop.kit.errors import DriftloopError, Fenced, Unavailable
+from driftloop.kit.errors import Fenced, Malformed, Unavailable
+from driftloop.kit.kafka.aside import Aside
 from driftloop.kit.kafka.client import (
     ASK_S,
     CONSUMER,
@@ -30,6 +32,8 @@ from driftloop.kit.kafka.client import (
 from driftloop.kit.topic import Emit
 
 COMMIT_S = 8.0  # transaction.timeout.ms and the broker's clean-up interval, and two seconds
+# Both steps of a commit, each of which may insist: a call that takes longer will never return.
+HUNG_S = 2 * COMMIT_S + 2.0
 UNDECIDED_S = 30.0  # an open transaction of a former owner is ended by the broker after 5 to 6 s
 GROWTH_S = 5.0  # how soon a new partition of an attached topic is seen
 RECOMMIT_S = (
@@ -51,6 +55,7 @@ class KafkaSession:
         on_revoked: Callable[[Sequence[Partition]], None],
     ) -> None:
         self._names, self._sub, self._partitions = names, subscription, partitions
+        self._properties = properties
         self._on_assigned, self._on_revoked = on_assigned, on_revoked
         self._held: dict[Partition, Position] = {}  # committed
         self._next: dict[Partition, int] = {}  # one past the last record given out
@@ -59,10 +64,9 @@ class KafkaSession:
         self._turn = 0  # of the assignment
         self._clock = SystemClock()
         self._grown_at = self._recommitted_at = self._clock.seconds()
-        named = {"transactional.id": self._names.outer(subscription.transactional_id)}
-        self._producer = Producer(settings(properties, PRODUCER, TRANSACTIONS, named))
-        with translated("init transactions"):
-            self._producer.init_transactions(2 * ASK_S)
+        self._aside = Aside()
+        self._producer: Producer | None = None  # none while nothing is assigned
+        self._writer: str | None = None  # its transactional id
         self._consumer = Consumer(
             settings(properties, CONSUMER, {"group.id": self._names.outer(subscription.group)})
         )
@@ -99,6 +103,7 @@ class KafkaSession:
     def commit(self, emits: Sequence[Emit], offsets: Mapping[Partition, Position]) -> None:
         whole = self._with_anchor(offsets)
         producer, names = self._producer, self._names
+        assert producer is not None, "what is assigned has a producer"
         sent = [offer(names, partition, at) for partition, at in whole.items()]
         producer.poll(0)  # hands over what librdkafka wants logged
         try:
@@ -106,13 +111,12 @@ class KafkaSession:
             for emit in emits:
                 send(producer, names, emit)
             member = self._consumer.consumer_group_metadata()
-            insisting(producer.send_offsets_to_transaction, sent, member, within_s=COMMIT_S)
-            insisting(producer.commit_transaction, within_s=COMMIT_S)
+            self._aside.call(partial(_commit, producer, sent, member), HUNG_S, "commit")
         except KafkaException as error:
-            self._abort()
+            self._abort(producer)
             raise ours(error.args[0], "commit") from error
-        except DriftloopError:
-            self._abort()
+        except Malformed:
+            self._abort(producer)
             raise
         self._held.update(whole)
 
@@ -136,7 +140,8 @@ class KafkaSession:
 
     def unread(self, topic: str, partition: int) -> int:
         asked = TopicPartition(self._names.outer(topic), partition)
-        _, high = self._consumer.get_watermark_offsets(asked, cached=True)
+        with translated(f"end of {topic}[{partition}]"):
+            _, high = self._consumer.get_watermark_offsets(asked, cached=True)
         return max(0, high - self._next.get((topic, partition), high))
 
     def standing(self, partition: Partition) -> int:
@@ -145,6 +150,7 @@ class KafkaSession:
 
     def close(self) -> None:
         self._closed = True
+        self._aside.close()
         try:
             self._consumer.close()
         except (KafkaException, RuntimeError) as error:
@@ -172,11 +178,26 @@ class KafkaSession:
         """Read from where the group stands; a partition that it never committed begins where
         `start` says."""
         self._turn += 1
+        self._write_as(writer(self._sub, held))
         self._held = self._committed(held)
         self._next = {
             p: self._start(p) if at.offset is None else at.offset for p, at in self._held.items()
         }
         self._assign()
+
+    def _write_as(self, name: str | None) -> None:
+        """With a producer of that transactional id; making it ends what the id's last owner left
+        open."""
+        if name == self._writer:
+            return
+        self._producer, self._writer = None, None
+        if name is None:
+            return
+        named = {"transactional.id": self._names.outer(name)}
+        producer = Producer(settings(self._properties, PRODUCER, TRANSACTIONS, named))
+        with translated("init transactions"):
+            producer.init_transactions(2 * ASK_S)
+        self._producer, self._writer = producer, name
 
     def _assign(self) -> None:
         """`seek` right after an assignment is refused by librdkafka; assigning anew at other
@@ -252,10 +273,14 @@ class KafkaSession:
             whole = {**{p: at for p, at in self._held.items() if at.offset is not None}, **whole}
         return whole
 
-    def _abort(self) -> None:
+    def _abort(self, producer: Producer) -> None:
         try:
-            self._producer.abort_transaction(COMMIT_S)
-        except (
-            KafkaException
-        ) as error:  # fatal or out of time: the next session's init_transactions ends it
+            self._aside.call(partial(producer.abort_transaction, COMMIT_S), HUNG_S, "abort")
+        except (KafkaException, Unavailable) as error:
+            # fatal or out of time: the next session's init_transactions ends it
             log.warning("abort: %s", error)
+
+
+def _commit(producer: Producer, sent: list[TopicPartition], member: object) -> None:
+    insisting(producer.send_offsets_to_transaction, sent, member, within_s=COMMIT_S)
+    insisting(producer.commit_transaction, within_s=COMMIT_S)

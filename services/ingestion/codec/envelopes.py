@@ -1,11 +1,7 @@
-"""Our own messages: rows → `records` and `labels` envelopes, dead letters, quality; and `records`
-read back.
-"""
+"""Our own messages: rows → `records` and `labels` envelopes, quality; and `records` read back."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +9,7 @@ import pyarrow as pa
 
 from driftloop.contracts.event_pb2 import Envelope, Labels, Quality, Records, SourceOffset
 from driftloop.kit.envelope import batch_schema, decode, encode, partition_rows
+from driftloop.kit.trace.marks import Marks, apart
 from driftloop.spec import HEAD_COLUMNS, Pipeline
 from services.ingestion.domain.row import Ordered
 
@@ -82,23 +79,27 @@ class EnvelopeCodec:
         )
 
     def labels(
-        self, rows: Sequence[LabelRow], sequence: int, watermark_us: int
+        self, rows: Sequence[LabelRow], sequence: int, watermark_us: int, marks: Marks
     ) -> dict[int, Labels]:
         """Envelopes by partition, for those that get rows. At most 1,000 rows, so some 100 kB, go
-        in.
+        in; `marks` says which of them are traced.
         """
         if not rows:
             return {}
         partitions = partition_rows(
             pa.array([row.event_id for row in rows], pa.string()), self._partitions
-        ).tolist()
+        )
         parts: dict[int, list[LabelRow]] = {}
-        for row, partition in zip(rows, partitions, strict=True):
+        for row, partition in zip(rows, partitions.tolist(), strict=True):
             parts.setdefault(partition, []).append(row)
-        return {
+        messages = {
             partition: self._label(part, sequence, watermark_us)
             for partition, part in sorted(parts.items())
         }
+        for partition, traces in apart(marks, partitions).items():
+            if traces:
+                messages[partition].envelope.traces = traces
+        return messages
 
     def label_heartbeat(self, sequence: int, watermark_us: int) -> Labels:
         """No rows, but the time."""
@@ -165,33 +166,3 @@ def _batch_of(rows: Sequence[tuple[Any, ...]], struct: pa.StructType) -> pa.Reco
     as much.
     """
     return pa.RecordBatch.from_struct_array(pa.array(rows, struct))
-
-
-def dead_headers(
-    rule: str, reason: str, place: tuple[str, int, int], time_ms: int
-) -> list[tuple[str, bytes]]:
-    """Why, and where from; beside the record's own headers."""
-    topic, partition, offset = place
-    told = {
-        "reason": reason[:1_000],
-        "rule": rule,
-        "topic": topic,
-        "partition": str(partition),
-        "offset": str(offset),
-        "time-ms": str(time_ms),
-    }
-    return [(f"driftloop-{name}", text.encode(errors="replace")) for name, text in told.items()]
-
-
-def dead_stub(place: tuple[str, int, int], value: bytes) -> bytes:
-    """Instead of a value that no topic of ours would take: where it is, and its hash."""
-    topic, partition, offset = place
-    return json.dumps(
-        {
-            "topic": topic,
-            "partition": partition,
-            "offset": offset,
-            "bytes": len(value),
-            "sha256": hashlib.sha256(value).hexdigest(),
-        }
-    ).encode()

@@ -17,12 +17,17 @@ from typing import Annotated, Any, cast
 
 import msgspec
 
+from driftloop.kit.broker import Record
 from driftloop.spec import Pipeline, Source, kind_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+END_HEADER = "driftloop-watermark"
 YEAR_2200_US = 7_258_118_400_000_000
 # 1,000 bytes of UTF-8 at most, and 1,000 rows an envelope: a message of ours takes 1 MiB
 ID_CHARACTERS_MAX = 250
+MESSAGE_BYTES_MAX = 1_048_588  # of `records`, as Kafka has it by default
+HEAD_BYTES = 10_000  # two ids of 1,000 bytes, the other head columns, the envelope
+COLUMN_BYTES = 320  # three padded buffers of a column, its place in the batch's own head, a number
 _INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _TYPES: Mapping[str, Any] = {
     "string": str,
@@ -53,12 +58,23 @@ def fields_in_order(pipeline: Pipeline) -> list[str]:
     return [name for name in names if name != "time"] + [name for name in names if name == "time"]
 
 
+def end_mark(record: Record) -> int | None:
+    """The watermark by which a stream says that it has ended; None for any other record."""
+    if record.value is not None:
+        return None
+    text = next((value for name, value in record.headers if name == END_HEADER), b"")
+    return int(text) if text.isdigit() and len(text) < 19 else None
+
+
 class SourceReader:
     """Reads the records of one source."""
 
     def __init__(self, pipeline: Pipeline, source: Source, bytes_max: int) -> None:
         names = fields_in_order(pipeline)
-        self._source, self._bytes_max = source, bytes_max
+        # A row alone must fit a message of `records`, in which each column costs, and ids stand
+        # beside the fields that they are made of.
+        most = MESSAGE_BYTES_MAX - HEAD_BYTES - COLUMN_BYTES * len(names)
+        self._source, self._bytes_max = source, min(bytes_max, most)
         self._decode = msgspec.json.Decoder(_struct(source, names)).decode
         self._places = {name: names.index(name) for name in source.fields}
         self._time = names.index(source.time)

@@ -61,9 +61,11 @@ class Order:
         self.sequence += len(accepted)
         return outcome
 
-    def recall(self, rank: int, event_id: str, time_us: int, source_ms: int) -> None:
+    def recall(
+        self, rank: int, event_id: str, time_us: int, source_ms: int, written_us: int
+    ) -> None:
         """A row that was accepted before, read back from `records` in its order."""
-        self._seen[rank].add(event_id, self.watermark.see(time_us, source_ms))
+        self._seen[rank].add(event_id, self.watermark.recall(time_us, source_ms, written_us))
 
     def remembered(self) -> int:
         """How many ids are held in memory."""

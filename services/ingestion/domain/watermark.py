@@ -32,6 +32,19 @@ class Watermark:
         self._far = 0
         return self._reach(time_us)
 
+    def recall(self, time_us: int, source_ms: int, written_us: int) -> int:
+        """The same of a row that was accepted before; `written_us` was written in its envelope.
+
+        What is read back may begin with a row far ahead, of which the append time says nothing
+        where old data is replayed: what was written does.
+        """
+        if self._limit_us is None and written_us:
+            self._limit_us = written_us + self._lateness_us + self._ahead_us
+        if self.see(time_us, source_ms) > written_us > 0:
+            self.at_us = written_us
+            self._limit_us = written_us + self._lateness_us + self._ahead_us
+        return self.at_us
+
     def end(self, watermark_us: int) -> None:
         """The stream says that it has come to here."""
         self.at_us = max(self.at_us, watermark_us)

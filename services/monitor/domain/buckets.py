@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from driftloop.statistics import FEATURE_BINS
 from services.monitor.domain.histograms import (
-    FEATURE_BINS,
+    answers,
     feature_bins,
     losses,
     score_bins,
@@ -30,7 +31,7 @@ Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]
 
 NEVER = 2**62
-PIECE_ROWS_MAX = 20_000  # 16 bytes a row and histograms: a message of `statistics` takes 1 MB
+PIECE_ROWS_MAX = 20_000  # 24 bytes a row and histograms: a message of `statistics` takes 1 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,9 @@ class Closed:
     baseline_scores: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     features: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     newest_row_ms: int = 0
+    # in the order of `losses`, the label in the sign; binary only
+    answers: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+    baseline_answers: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,12 @@ class Buckets:
     @property
     def closing(self) -> Closing | None:
         return self._closing
+
+    def held(self) -> tuple[int, int]:
+        """Rows that wait here, and their bytes."""
+        parts: list[Predicted | Labelled] = [*self._predicted.rows, *self._labelled]
+        columns = [getattr(part, name) for part in parts for name in _names(type(part))]
+        return sum(len(part.offsets) for part in parts), sum(each.nbytes for each in columns)
 
     def predictions(self, rows: Predicted) -> None:
         """Take rows in log order; those that a closing before a restart has counted are known."""
@@ -295,40 +305,33 @@ def _with_losses(
 ) -> Closed:
     if not len(at):
         return said
-    newest = int(labelled.appended_ms[of].max())
-    late = int((predicted.times_us[at] < said.start_us).sum())
-    scored = said.version > 0
     outputs, baseline, targets = predicted.outputs[at], predicted.baseline[at], labelled.targets[of]
     bins = feature_bins(labelled.vectors[of])
-    return Closed(
-        said.start_us,
-        said.end_us,
-        said.version,
-        said.predicted,
-        late,
-        said.unlabelled,
-        losses=losses(outputs, targets, shape.kind) if scored else np.empty(0),
-        baseline_losses=losses(baseline, targets, shape.kind) if scored else np.empty(0),
+    wide = bins + FEATURE_BINS * np.arange(bins.shape[1], dtype=np.int32)
+    known = replace(
+        said,
+        late=int((predicted.times_us[at] < said.start_us).sum()),
         times_us=predicted.times_us[at],
-        scores=score_bins(outputs, targets, shape.kind) if scored else np.empty(0, np.int32),
-        baseline_scores=score_bins(baseline, targets, shape.kind)
-        if scored
-        else np.empty(0, np.int32),
-        features=sparse(
-            (bins + FEATURE_BINS * np.arange(bins.shape[1], dtype=np.int32)).reshape(-1)
-        ),
-        newest_row_ms=newest,
+        features=sparse(wide.reshape(-1)),
+        newest_row_ms=int(labelled.appended_ms[of].max()),
+    )
+    if not said.version:
+        return known
+    return replace(
+        known,
+        losses=losses(outputs, targets, shape.kind),
+        baseline_losses=losses(baseline, targets, shape.kind),
+        scores=score_bins(outputs, targets, shape.kind),
+        baseline_scores=score_bins(baseline, targets, shape.kind),
+        answers=answers(outputs, targets, shape.kind),
+        baseline_answers=answers(baseline, targets, shape.kind),
     )
 
 
 def _pairs(ids: pa.StringArray, labelled: pa.StringArray) -> tuple[Ints, Ints]:
     """Positions (in ids, in labelled) of each label that has its prediction here."""
-    found = (
-        pc.index_in(labelled, value_set=ids)
-        .fill_null(-1)
-        .to_numpy(zero_copy_only=False)
-        .astype(np.int64)
-    )
+    places = pc.index_in(labelled, value_set=ids).fill_null(-1)
+    found = places.to_numpy(zero_copy_only=False).astype(np.int64)
     of = np.flatnonzero(found >= 0)
     return found[of], of
 

@@ -65,6 +65,13 @@ class LossDetector:
     def spoken(self) -> bool:
         return self._reference is not None
 
+    def reference_loss(self) -> float | None:
+        """Before the change once it has spoken, else of all that was seen; None: nothing yet."""
+        if self._reference is not None or not self._buckets:
+            return self._reference
+        rows, sums = self._columns()
+        return float(sums.sum() / rows.sum())
+
     def observe(self, bucket: Losses) -> Raised | None:
         """Take a bucket; gives back the change if the detector speaks at it."""
         if not len(bucket.losses):
@@ -121,20 +128,6 @@ class LossDetector:
         return np.array([each[2] for each in self._buckets], float), np.array(
             [each[3] for each in self._buckets]
         )
-
-
-def psi(reference: NDArray[np.int64], newest: NDArray[np.int64], groups: int = 10) -> float:
-    """Population stability index of two histograms over the same ordered bins; the last bin holds
-    the missing.
-
-    Bins are grouped into about `groups` equal shares of the reference; shares are floored at 1e-4
-    (Siddiqi 2006). Below .1 is read as stable, above .25 as a shift."""
-    shares = np.cumsum(reference[:-1]) / max(1, reference[:-1].sum())
-    group = np.minimum((shares * groups - 1e-9).astype(np.int64), groups - 1)
-    old = np.append(np.bincount(group, reference[:-1], groups), reference[-1])
-    new = np.append(np.bincount(group, newest[:-1], groups), newest[-1])
-    old, new = np.maximum(old / old.sum(), 1e-4), np.maximum(new / new.sum(), 1e-4)
-    return float(np.sum((new - old) * np.log(new / old)))
 
 
 def _change(rows: NDArray[np.float64], sums: NDArray[np.float64]) -> int:

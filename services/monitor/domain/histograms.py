@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from driftloop.statistics import FEATURE_BINS, PROBABILITY_BINS, signed
+
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]
 
-PROBABILITY_BINS = 1_000  # an AUC read off them errs by less than .001
-FEATURE_BINS = 4_096
 MISSING_BIN = FEATURE_BINS - 1
 PROBABILITY_MIN = 1e-7  # outputs are float32: below this, 1 - p is 1
 
@@ -45,3 +45,8 @@ def score_bins(outputs: Matrix, targets: Floats, kind: str) -> NDArray[np.int32]
         return np.empty(0, np.int32)
     bins = np.floor(outputs[known, 1] * (PROBABILITY_BINS - 1)).astype(np.int32)
     return sparse(bins + PROBABILITY_BINS * targets[known].astype(np.int32))
+
+
+def answers(outputs: Matrix, targets: Floats, kind: str) -> Matrix:
+    """Each row's probability of the positive class with its label in the sign; [n], binary only."""
+    return signed(outputs[:, 1], targets > 0) if kind == "binary" else np.empty(0, np.float32)

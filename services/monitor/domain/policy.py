@@ -14,6 +14,11 @@ from services.monitor.domain.drift import LossDetector, Losses, Raised, merged
 DAY_US = 86_400_000_000
 
 
+# Runs whose answer may still have to be read: the two topics are read together, seconds apart, and
+# a pipeline has one run at a time
+ENDED_MAX = 1_000
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The `monitor` and `retrain` parts of a pipeline file; times in microseconds of event time."""
@@ -73,9 +78,8 @@ class Policy:
         self._detector: LossDetector | None = None
         self._asked = False  # a wish is out and not resolved
         self._running: set[str] = set()
-        self._ended: set[str] = (
-            set()
-        )  # run.finished may be read before the retrain.resolved that opened it
+        # run.finished may be read before the retrain.resolved that opened it; oldest first
+        self._ended: dict[str, None] = {}
         self._quiet_until_us = 0
         self._began_us: int | None = None
         self._labelled = 0
@@ -85,6 +89,14 @@ class Policy:
     @property
     def version(self) -> int:
         return self._version
+
+    def reference_loss(self) -> float | None:
+        """The mean loss that the detector compares with; None: it has seen none yet."""
+        return self._detector.reference_loss() if self._detector else None
+
+    def waiting(self) -> int:
+        """Parts of buckets that not all partitions have closed."""
+        return sum(map(len, self._parts.values()))
 
     def released(self, version: int) -> None:
         """A model went live: its losses are a new series."""
@@ -101,7 +113,9 @@ class Policy:
             self._running.add(run_id)
 
     def finished(self, run_id: str) -> None:
-        self._ended.add(run_id)
+        self._ended[run_id] = None
+        if len(self._ended) > ENDED_MAX:
+            del self._ended[next(iter(self._ended))]
         self._running.discard(run_id)
 
     @property

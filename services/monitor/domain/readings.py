@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from services.monitor.domain.drift import psi
-from services.monitor.domain.histograms import FEATURE_BINS, PROBABILITY_BINS
-
-REFERENCE_ROWS = 5_000  # the first rows of a version: what it was released for
-NEWEST_ROWS = 1_000  # fewer make PSI large by chance alone
+from driftloop.statistics import (
+    FEATURE_BINS,
+    NEWEST_ROWS,
+    PROBABILITY_BINS,
+    REFERENCE_ROWS,
+    psi,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,24 @@ class Reading:
     auc: float
     baseline_auc: float
     psi: NDArray[np.float64] | None  # [features]
+
+
+@dataclass(slots=True)
+class Coverage:
+    """How many of the rows whose fate is known got their label within their horizon."""
+
+    _labelled: int = 0
+    _known: int = 0
+
+    def take(self, labelled: int, unlabelled: int) -> float | None:
+        """One bucket's rows in; their labelled share when NEWEST_ROWS more are known."""
+        self._labelled += labelled
+        self._known += labelled + unlabelled
+        if self._known < NEWEST_ROWS:
+            return None
+        share = self._labelled / self._known
+        self._labelled = self._known = 0
+        return share
 
 
 @dataclass(slots=True)

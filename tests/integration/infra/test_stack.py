@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 
 from infra.local import places, ready, stack
@@ -33,14 +34,24 @@ def test_a_stack_says_where_it_is_and_ends_whole_when_told_to(tmp_path: Path) ->
     with subprocess.Popen(command, cwd=places.ROOT) as holder:
         facts = eventually(lambda: _facts(holder, folder / "stack.json"), within_s=90.0)
         answers = {name: ready.serving(address) for name, address in facts["grpc"].items()}
+        page = eventually(lambda: _page(facts["web"]), within_s=60.0)
 
         status = stack.stop(tmp_path)
 
         assert holder.wait(10.0) == 0
     assert answers == dict.fromkeys(facts["grpc"], True)
+    assert (page["status"], facts["environ"]["DRIFTLOOP_WEB"]) == ("up", facts["web"])
     assert status == 0
     assert not (folder / "stack.json").exists()
     assert [name for name, pid in facts["pids"].items() if psutil.pid_exists(pid)] == []
+
+
+def _page(address: str) -> dict[str, Any]:
+    """Its health; nobody waits for the page when a stack starts."""
+    try:
+        return dict(httpx.get(f"{address}/healthz").json())
+    except httpx.TransportError:
+        return {}
 
 
 def _facts(holder: subprocess.Popen[bytes], path: Path) -> dict[str, Any]:

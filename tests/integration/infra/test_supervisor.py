@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import psutil
 import pytest
 
 from driftloop.kit.errors import Unavailable
+from infra.local.ready import serving
 from infra.local.supervisor import Service, Supervisor
 from tests.support import eventually
 
@@ -86,6 +88,40 @@ def test_a_service_that_ends_before_it_is_ready_is_given_up_in_words(
 
     with pytest.raises(Unavailable, match="the setting is wrong"):
         supervisor.start([never])
+
+
+def test_a_port_in_use_is_told_in_a_line_others_live_and_it_starts_once_the_port_is_free(
+    supervisor: Supervisor, tmp_path: Path, said: list[str]
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        environ = {**os.environ, "GRPC_PORT": str(port), "METRICS_PORT": "0"}
+        environ |= {"DRIFTLOOP_DATA": str(tmp_path), "DRIFTLOOP_LOG": "json"}
+        probe = [sys.executable, "-m", "tests.integration.kit.probe"]
+        supervisor.start([Service("probe", probe, environ, ROOT)])
+        supervisor.start([a_service("other", FOREVER, tmp_path)])
+        eventually(lambda: len(said) >= 2, within_s=20)
+    eventually(lambda: serving(f"127.0.0.1:{port}"), within_s=30)
+    assert said[0].startswith("probe ended (code 2); again in 0.2 s")
+    assert f"probe: port 127.0.0.1:{port} is in use" in said[0].splitlines()[-1]
+    assert "GRPC_PORT" in said[0].splitlines()[-1]
+    assert said[1] == "probe ended (code 2); again in 0.4 s, as before"
+    assert supervisor.states()["other"].restarts == 0
+
+
+def test_a_restart_that_is_asked_for_is_no_end_to_tell_of(
+    supervisor: Supervisor, tmp_path: Path, said: list[str]
+) -> None:
+    supervisor.start([a_service("one", FOREVER, tmp_path)])
+    first = supervisor.states()["one"].process.pid
+
+    supervisor.restart("one")
+
+    state = supervisor.states()["one"]
+    assert state.process.pid != first
+    assert (state.restarts, said) == (0, [])
 
 
 def test_what_was_started_last_is_stopped_first(tmp_path: Path, said: list[str]) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -92,8 +93,21 @@ def test_too_long_is_ended_though_nobody_polls(children: Children) -> None:
 
 def test_a_child_killed_by_others_says_by_what(children: Children) -> None:
     child = a_child(children, "work_for_ever")
-    os.kill(child.pid, signal.SIGKILL)
-    assert end(child).error == "killed by SIGKILL"
+    os.kill(child.pid, signal.SIGTERM)
+    assert end(child).error == "killed by SIGTERM"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such killer")
+def test_a_child_goes_first_where_memory_runs_out_and_says_so(children: Children) -> None:
+    child = a_child(children, "work_for_ever")
+    eventually(child.progress)
+    mine = int(Path("/proc/self/oom_score_adj").read_text())
+    assert int(Path(f"/proc/{child.pid}/oom_score_adj").read_text()) >= mine + 500
+    os.kill(child.pid, signal.SIGKILL)  # as the kernel does then
+    finished = end(child)
+    assert finished.killed
+    assert finished.error.startswith("killed by SIGKILL, as Linux does where memory runs out")
+    assert "200 MB" in finished.error
 
 
 def test_a_child_that_vanishes_says_its_status(children: Children) -> None:

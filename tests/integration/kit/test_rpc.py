@@ -12,8 +12,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from driftloop.contracts import registry_pb2, registry_pb2_grpc
 from driftloop.contracts.model_pb2 import ModelVersion
 from driftloop.kit import rpc
+from driftloop.kit.clock import FakeClock
 from driftloop.kit.errors import Malformed, Refused, Unavailable
 from driftloop.kit.health import WHOLE, Health
+from tests.support.eventually import eventually
 
 NOT_FOUND = Refused("no flights@9: there are 1 to 7", status="NOT_FOUND")
 
@@ -129,3 +131,34 @@ def test_missing_tls_files_are_refused_by_name(tmp_path: Any) -> None:
 
     with pytest.raises(Refused, match=r"cert\.pem"):
         rpc.serve([], "127.0.0.1", 0, Tls(tmp_path / "cert.pem", tmp_path / "cert.pem"))
+
+
+def test_each_call_that_ends_is_told_of_with_its_status(servicer: Servicer) -> None:
+    told: list[tuple[str, str]] = []
+
+    def add(to: grpc.Server) -> None:
+        registry_pb2_grpc.add_RegistryServicer_to_server(servicer, to)
+
+    timed = rpc.Timed(lambda name, code, seconds: told.append((name, code)), FakeClock())
+    server = rpc.serve([add], "127.0.0.1", 0, interceptors=[timed])
+    with rpc.channel(f"127.0.0.1:{server.port}") as channel:
+        stub = registry_pb2_grpc.RegistryStub(channel)
+        stub.Model(registry_pb2.ModelRequest(version=7))
+        with pytest.raises(grpc.RpcError):
+            stub.Model(registry_pb2.ModelRequest())
+        with pytest.raises(grpc.RpcError):
+            stub.Rollback(registry_pb2.RollbackRequest())
+        with pytest.raises(grpc.RpcError):
+            stub.Apply(registry_pb2.ApplyRequest())
+        servicer.error = NOT_FOUND
+        with pytest.raises(grpc.RpcError):
+            list(stub.Download(registry_pb2.ArtifactRequest()))
+    server.stop(0)
+    eventually(lambda: len(told) == 5, 5)
+    assert told == [
+        ("Registry/Model", "OK"),
+        ("Registry/Model", "INVALID_ARGUMENT"),
+        ("Registry/Rollback", "DATA_LOSS"),
+        ("Registry/Apply", "UNIMPLEMENTED"),
+        ("Registry/Download", "NOT_FOUND"),
+    ]

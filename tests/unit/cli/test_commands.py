@@ -163,9 +163,9 @@ def test_the_schema_is_json(run: Run) -> None:
 
 def test_the_environment_can_be_sourced(run: Run) -> None:
     assert "export KAFKA_BOOTSTRAP=127.0.0.1:19092" in run("env").output
-    assert (
-        json.loads(run("env", "--json").output)["addresses"]["DRIFTLOOP_REGISTRY"] == "127.0.0.1:1"
-    )
+    told = json.loads(run("env", "--json").output)
+    assert told["addresses"]["DRIFTLOOP_REGISTRY"] == "127.0.0.1:1"
+    assert told["web"] is None  # nobody says where it is
 
 
 def test_pipelines_are_listed(run: Run) -> None:
@@ -186,11 +186,32 @@ def test_status_shows_processes_and_what_is_wrong(run: Run, broker: MemoryBroker
     )
     broker.append([said(topics.PULSE, pulse, "pulse-1", key="serving")])
 
-    found = json.loads(run("status", "--json").output)
+    result = run("status", "--json")
+    found = json.loads(result.output)
 
+    assert (result.exit_code, found["whole"]) == (1, False)
     assert found["processes"][0]["state"] == "running"
     assert found["pipelines"][0]["trouble"] == ["serving: features is no Features"]
-    assert "features is no Features" in run("status").output
+    text = run("status", "small").output
+    assert "serving's loop score failed: features is no Features" in text
+    assert "→ mend what it names, then restart serving" in text
+    assert "registry: no replica runs: none was seen" in text
+    assert run("status", "nobody").exit_code == 2
+
+
+def test_without_a_broker_status_and_doctor_cannot_tell_and_say_so_in_a_line() -> None:
+    common = read_common({"KAFKA_SASL_PASSWORD": "hunter22"})
+    away = Client(
+        Place(common, "a test", None),
+        unreachable("no broker answers"),
+        Calls(common, channel),
+        FakeClock(),
+    )
+    for words in (["status"], ["doctor"]):
+        result = CliRunner().invoke(app, words, obj=lambda: away)
+        assert (result.exit_code, result.output) == (2, "cannot tell: no broker answers\n")
+    told = CliRunner().invoke(app, ["status", "--json"], obj=lambda: away)
+    assert (told.exit_code, json.loads(told.output)["whole"]) == (2, None)
 
 
 def test_explain_tells_the_story(run: Run, broker: MemoryBroker) -> None:

@@ -211,6 +211,7 @@ def test_the_newest_stack_that_answers_is_found(tmp_path: Path) -> None:
                     "environ": {
                         "KAFKA_BOOTSTRAP": address,
                         "DRIFTLOOP_REGISTRY": "127.0.0.1:1",
+                        "DRIFTLOOP_WEB": "http://127.0.0.1:2",
                         "PATH": "/evil",
                     }
                 }
@@ -225,6 +226,7 @@ def test_the_newest_stack_that_answers_is_found(tmp_path: Path) -> None:
         "127.0.0.1:1",
     )
     assert place.folder == tmp_path / "var" / "demo"
+    assert place.web == "http://127.0.0.1:2"
 
 
 def test_the_environment_comes_first_and_a_dead_stack_is_passed_over(tmp_path: Path) -> None:
@@ -234,7 +236,9 @@ def test_the_environment_comes_first_and_a_dead_stack_is_passed_over(tmp_path: P
     )
 
     assert find({"KAFKA_BOOTSTRAP": "there:9092"}, tmp_path).common.kafka_bootstrap == "there:9092"
+    assert find({"KAFKA_BOOTSTRAP": "there:9092"}, tmp_path).web == ""
     assert find({}, tmp_path).found == "the fixed ports"
+    assert find({}, tmp_path).web == "http://127.0.0.1:17300"
 
 
 def test_no_broker_is_one_line_with_the_mend() -> None:

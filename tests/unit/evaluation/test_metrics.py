@@ -42,6 +42,8 @@ def test_each_figure_is_scikit_learns(case: str, threshold: float) -> None:
         "recall": sklearn.recall_score(target, said),
         "f1": sklearn.f1_score(target, said),
         "positive_share": target.mean(),
+        "pr_auc": sklearn.average_precision_score(target, probability[:, 1]),
+        "brier": sklearn.brier_score_loss(target, probability[:, 1]),
     }
     for name, value in theirs.items():
         assert getattr(ours, name) == pytest.approx(value, abs=1e-9), name
@@ -70,13 +72,36 @@ def test_one_class_alone_has_no_auc_and_no_rows_have_no_figures() -> None:
     assert score(target[:0], probability[:0]).log_loss is None
 
 
-def test_more_classes_have_the_figures_that_exist_for_them() -> None:
-    chance = np.random.default_rng(1)
-    probability = chance.dirichlet([2.0, 1.0, 1.0], 500)
-    target = chance.integers(0, 3, 500).astype(np.float64)
+@pytest.mark.parametrize("classes", [3, 5])
+def test_of_more_classes_each_figure_is_scikit_learns(classes: int) -> None:
+    chance = np.random.default_rng(classes)
+    probability = chance.dirichlet(np.ones(classes), 500)
+    target = chance.integers(0, classes, 500).astype(np.float64)
+    said, ours = probability.argmax(axis=1), score(target, probability)
+    truth = np.eye(classes)[target.astype(np.int64)]
+    theirs = {
+        "log_loss": sklearn.log_loss(target, probability),
+        "accuracy": sklearn.accuracy_score(target, said),
+        "auc": sklearn.roc_auc_score(target, probability, multi_class="ovr"),
+        "pr_auc": sklearn.average_precision_score(truth, probability, average="macro"),
+        "brier": ((probability - truth) ** 2).sum(axis=1).mean(),
+    }
+    for name, value in theirs.items():
+        assert getattr(ours, name) == pytest.approx(value, abs=1e-9), name
+    for average in ("macro", "micro", "weighted"):
+        rates = sklearn.precision_recall_fscore_support(target, said, average=average)
+        for name, value in zip(("precision", "recall", "f1"), rates[:3], strict=True):
+            assert ours.averages[f"{name}_{average}"] == pytest.approx(value, abs=1e-9), name
+    assert ours.f1 == ours.averages["f1_macro"]
+    assert np.array_equal(np.array(ours.confusion), sklearn.confusion_matrix(target, said))
+
+
+def test_a_class_that_is_neither_there_nor_said_counts_in_no_average() -> None:
+    probability = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1]])
+    target = np.array([0.0, 1.0, 1.0])
     ours = score(target, probability)
-    assert ours.log_loss == pytest.approx(sklearn.log_loss(target, probability), abs=1e-9)
-    assert ours.accuracy == pytest.approx(np.mean(probability.argmax(axis=1) == target))
+    theirs = sklearn.f1_score(target, probability.argmax(axis=1), average="macro")
+    assert ours.f1 == pytest.approx(theirs, abs=1e-9)
     assert ours.auc is None
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import grpc
 import numpy as np
 import pytest
 
+from driftloop.contracts.pulse_pb2 import LoopPulse, Pulse
 from driftloop.contracts.transform_pb2 import LookupRequest, TransformRequest
 from driftloop.contracts.transform_pb2_grpc import (
     FeatureStoreStub,
     add_FeatureStoreServicer_to_server,
 )
 from driftloop.kit.rpc import channel, serve
+from services.features.handlers import Shelf
+from services.features.owners import Owners
 from services.features.rpc import FeatureStore
 from tests.unit.features.world import GENERATION, World
 from tests.unit.spec.windows_reference import Event
@@ -33,11 +37,21 @@ def world() -> World:
 
 @pytest.fixture
 def store(world: World) -> Iterator[FeatureStoreStub]:
-    add = partial(add_FeatureStoreServicer_to_server, FeatureStore(world.shelf, rows_max=10))
-    server = serve([add], "127.0.0.1", 0)
+    with answering(FeatureStore(world.shelf, nobody, rows_max=10)) as stub:
+        yield stub
+
+
+def nobody(pipeline: str) -> None:
+    """No other replica is known."""
+
+
+@contextmanager
+def answering(store: FeatureStore) -> Iterator[FeatureStoreStub]:
+    """One replica's door."""
+    server = serve([partial(add_FeatureStoreServicer_to_server, store)], "127.0.0.1", 0)
     with channel(f"127.0.0.1:{server.port}") as to:
         yield FeatureStoreStub(to)
-    server.stop()
+    server.stop(0.0)
 
 
 def test_a_raw_row_becomes_the_vector_that_the_loop_would_write(
@@ -76,11 +90,59 @@ def test_a_wrong_row_is_refused_by_what_was_found_and_what_is_wanted(
     assert said in (error.value.details() or "")
 
 
-def test_a_replica_without_the_task_says_so(store: FeatureStoreStub) -> None:
+def test_windows_that_nobody_holds_are_not_found(store: FeatureStoreStub) -> None:
     with pytest.raises(grpc.RpcError) as error:
         store.Transform(TransformRequest(pipeline="other", rows=["{}"]))
 
-    assert error.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    assert error.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_a_replica_without_the_windows_passes_a_question_on_to_who_holds_them(
+    store: FeatureStoreStub,
+) -> None:
+    asked = TransformRequest(pipeline="reference", rows=[json.dumps(A_ROW)])
+    key = LookupRequest(pipeline="reference", entity="shop", key=["1"], at_us=70)
+
+    with answering(FeatureStore(Shelf(), lambda pipeline: store, rows_max=10)) as other:
+        assert other.Transform(asked) == store.Transform(asked)
+        assert other.Lookup(key) == store.Lookup(key)
+        with pytest.raises(grpc.RpcError) as error:
+            other.Transform(TransformRequest(pipeline="reference", rows=["no row"]))
+
+    assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_question_is_passed_on_once_and_then_to_be_asked_again() -> None:
+    known: list[FeatureStoreStub] = []
+    elsewhere = lambda pipeline: known[0]  # noqa: E731
+    with (
+        answering(FeatureStore(Shelf(), elsewhere, rows_max=10)) as one,
+        answering(FeatureStore(Shelf(), lambda pipeline: one, rows_max=10)) as other,
+    ):
+        known.append(other)
+        with pytest.raises(grpc.RpcError) as error:
+            one.Transform(TransformRequest(pipeline="reference", rows=["{}"]))
+
+    assert error.value.code() == grpc.StatusCode.UNAVAILABLE
+
+
+def test_who_holds_the_windows_is_who_pulsed_so_last() -> None:
+    owners = Owners()
+    owners.heard(a_pulse("one:1", "running"), 1.0)
+    assert owners.of("reference", 2.0) == "one:1"
+    owners.heard(a_pulse("two:2", "waiting"), 2.0)
+    assert owners.of("reference", 2.0) == "one:1"
+    owners.heard(a_pulse("two:2", "running"), 3.0)
+    owners.heard(a_pulse("one:1", "waiting"), 3.5)
+    assert owners.of("reference", 4.0) == "two:2"
+    assert owners.of("reference", 9.0) is None  # it fell silent
+    owners.heard(a_pulse("two:2", "running", ended=True), 9.0)
+    assert owners.of("reference", 9.0) is None
+
+
+def a_pulse(address: str, state: str, *, ended: bool = False) -> Pulse:
+    loop = LoopPulse(loop="windows-reference", pipeline="reference", state=state)
+    return Pulse(service="features", address=address, loops=[loop], ended=ended)
 
 
 def test_a_lookup_answers_by_the_values_of_the_key(store: FeatureStoreStub) -> None:

@@ -20,6 +20,8 @@ from driftloop.kit.loop import Loop, LoopSpec
 from driftloop.kit.memory import MemoryBroker
 from driftloop.kit.task import Task
 from driftloop.kit.topic import emit
+from driftloop.kit.trace import NoTracer, Tracer
+from driftloop.kit.trace.marks import Marks, apart
 from driftloop.spec.windows import program
 from services.features.domain import Rounds
 from services.features.handlers import Generation, Shelf, WindowsTask
@@ -46,6 +48,7 @@ class World:
     shelf: Shelf = field(default_factory=Shelf)
     sequence: int = 0
     loops: dict[str, Loop] = field(default_factory=dict)  # the open one of each name
+    tracer: Tracer = field(default_factory=NoTracer)
 
     def __post_init__(self) -> None:
         self.broker = MemoryBroker(self.clock)
@@ -53,11 +56,15 @@ class World:
         self.broker.create([TopicSpec(t.name, 1) for t in ones])
         self.broker.create([TopicSpec(t.name, 2) for t in twos])
 
-    def records(self, events: Sequence[Event], watermark_us: int = 0) -> None:
+    def records(self, events: Sequence[Event], watermark_us: int = 0, traces: bytes = b"") -> None:
         """One envelope; without events a heartbeat."""
         self.sequence += len(events)
         head = Envelope(
-            pipeline="reference", generation=1, sequence=self.sequence, watermark_us=watermark_us
+            pipeline="reference",
+            generation=1,
+            sequence=self.sequence,
+            watermark_us=watermark_us,
+            traces=traces,
         )
         message = Records(envelope=head, rows=len(events))
         if events:
@@ -65,15 +72,22 @@ class World:
         self.broker.append([emit(RECORDS, message, partition=0)])
 
     def labels(
-        self, lines: Sequence[tuple[str, int, float]], watermark_us: int = 0, partition: int = -1
+        self,
+        lines: Sequence[tuple[str, int, float]],
+        watermark_us: int = 0,
+        partition: int = -1,
+        marks: Marks | None = None,
     ) -> None:
-        """(id, time, value); a heartbeat without lines goes to `partition`."""
+        """(id, time, value); a heartbeat without lines goes to `partition`; `marks` are of the
+        lines."""
         ids = pa.array([i for i, _, _ in lines], pa.string())
         of_row = partition_rows(ids, 2) if lines else np.zeros(0, np.int32)
+        traces = {} if marks is None else apart(marks, of_row)
         for at in [partition] if not lines else range(2):
             chosen = [line for line, p in zip(lines, of_row, strict=True) if p == at]
             if chosen or not lines:
-                message = Labels(envelope=Envelope(watermark_us=watermark_us), rows=len(chosen))
+                head = Envelope(watermark_us=watermark_us, traces=traces.get(at, b""))
+                message = Labels(envelope=head, rows=len(chosen))
                 if chosen:
                     message.columns = encode(label_columns(chosen))
                 self.broker.append([emit(LABELS, message, partition=at)])
@@ -86,14 +100,19 @@ class World:
 
         def task() -> WindowsTask:
             return WindowsTask(
-                GENERATION, Rounds(*rounds), self.shelf, heartbeat_ms=1_000, state_bytes_max=2**30
+                GENERATION,
+                Rounds(*rounds),
+                self.shelf,
+                heartbeat_ms=1_000,
+                state_bytes_max=2**30,
+                tracer=self.tracer,
             )
 
         return self._opened("windows", [RECORDS.name], task, records_max)
 
     def join(self, *, records_max: int = 1) -> Loop:
         def task() -> JoinTask:
-            return JoinTask(GENERATION, heartbeat_ms=1_000)
+            return JoinTask(GENERATION, heartbeat_ms=1_000, tracer=self.tracer)
 
         return self._opened("join", [FEATURES.name, LABELS.name], task, records_max)
 
@@ -106,7 +125,7 @@ class World:
         spec = LoopSpec(name, "reference", subscription, task, records_max, tick_s=0.0)
         if name in self.loops:
             self.loops[name].close()
-        loop = self.loops[name] = Loop(spec, self.broker, self.clock)
+        loop = self.loops[name] = Loop(spec, self.broker, self.clock, tracer=self.tracer)
         loop.open()
         return loop
 

@@ -15,8 +15,11 @@ from driftloop.kit.clock import FakeClock
 from driftloop.kit.envelope import batch_schema, decode
 from driftloop.kit.loop import Loop, LoopSpec
 from driftloop.kit.memory import MemoryBroker
+from driftloop.kit.metrics import Metrics
 from driftloop.kit.topic import Emit
+from driftloop.kit.trace import NoTracer, Tracer
 from services.ingestion.handlers import Limits, OrderTask
+from services.ingestion.meter import Meter
 
 SHOP = """\
 name: shop
@@ -83,9 +86,12 @@ class Shop:
     partitions: int = 1
     clock: FakeClock = field(default_factory=lambda: FakeClock(DAY_S * 1_000))
     limits: Limits = LIMITS
+    tracer: Tracer = field(default_factory=NoTracer)
 
     def __post_init__(self) -> None:
         self.broker = MemoryBroker(self.clock)
+        self.metrics = Metrics()
+        self.meter = Meter(self.metrics, "shop")
         self.pipeline = shop(self.late)
         ours = {
             topics.LEASE.topic("shop", 1).name: 1,
@@ -129,12 +135,12 @@ class Shop:
             "order",
             "shop",
             subscription,
-            lambda: OrderTask(self.pipeline, 1, self.limits),
+            lambda: OrderTask(self.pipeline, 1, self.limits, self.meter.counted, self.tracer),
             records_max=records_max,
             interval_s=0.0,
             tick_s=0.0,
         )
-        loop = Loop(spec_, self.broker, self.clock)
+        loop = Loop(spec_, self.broker, self.clock, tracer=self.tracer)
         loop.open()
         return loop
 

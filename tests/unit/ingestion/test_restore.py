@@ -6,6 +6,7 @@ import pytest
 
 from driftloop import spec
 from driftloop.kit.errors import Unavailable
+from services.ingestion.domain.watermark import Watermark
 from tests.unit.ingestion.stories import DAY_S, SHOP, Shop, a_payment, an_order, committed
 
 
@@ -69,6 +70,18 @@ def test_the_note_says_from_where_records_must_be_read_back() -> None:
     )
     world.run(world.loop(name="two"))
     assert [row["_id"] for row in world.rows()] == [f"o{number}" for number in range(13)]
+
+
+def test_a_row_far_ahead_that_is_read_back_first_moves_nothing() -> None:
+    hour, day, wall_ms = 3_600 * 10**6, 86_400 * 10**6, 1_700_000_000_000
+    undisturbed, restored = Watermark(hour, day), Watermark(hour, day)
+    times = [100 * day, 130 * day, 100 * day + 1, 100 * day + 2]  # the second is far ahead
+    written = [undisturbed.see(time, wall_ms) for time in times]
+    for time in times[1:]:  # one envelope, which carries what stood after its last row
+        restored.recall(time, wall_ms, written[-1])
+    assert restored.at_us == undisturbed.at_us == 100 * day + 2 - hour
+    later = [100 * day + 3, 131 * day, *[132 * day] * 10]
+    assert [restored.see(t, wall_ms) for t in later] == [undisturbed.see(t, wall_ms) for t in later]
 
 
 def test_latest_means_the_first_start_ever_and_not_each() -> None:

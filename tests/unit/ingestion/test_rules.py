@@ -8,9 +8,19 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from driftloop import spec
 from driftloop.kit.envelope import partition_rows
 from services.ingestion.codec.source import SourceReader
-from tests.unit.ingestion.stories import DAY_S, Shop, a_payment, an_order, committed, ids, shop
+from tests.unit.ingestion.stories import (
+    DAY_S,
+    SHOP,
+    Shop,
+    a_payment,
+    an_order,
+    committed,
+    ids,
+    shop,
+)
 
 
 def order_with(**changes: object) -> bytes:
@@ -100,6 +110,24 @@ def test_the_senders_headers_stay_on_a_dead_letter() -> None:
     world.run(world.loop())
     ((_, record),) = world.dead()
     assert record.headers[0] == ("trace", b"t1")
+
+
+@pytest.mark.parametrize("fields", [10, 1_000])
+def test_a_row_that_would_not_fit_a_message_is_a_dead_letter_however_many_fields_there_are(
+    fields: int,
+) -> None:
+    world = Shop()
+    more = "".join(f', f{number}: "string?"' for number in range(fields))
+    world.pipeline = spec.parse(
+        SHOP.replace("LATE", "keep").replace('gift: "bool?"', f'gift: "bool?"{more}')
+    )
+    for size in range(500_000, 1_000_000, 40_000):
+        world.send("orders", an_order(size, at_s=0, f1="x" * size))
+    world.run(world.loop())
+    dead = [rule for rule, _ in world.dead()]
+    assert set(dead) <= {"too_large"}
+    assert len(world.rows()) + len(dead) == 13
+    assert len(dead) == (0 if fields == 10 else 7)
 
 
 def test_a_dead_letter_that_is_too_large_for_its_topic_leaves_its_place_and_its_hash() -> None:

@@ -14,7 +14,7 @@ from driftloop.kit.clock import FakeClock
 from driftloop.kit.errors import Malformed, Unavailable
 from driftloop.kit.loop import Loop, LoopSpec
 from driftloop.kit.memory import MemoryBroker
-from driftloop.kit.task import NOTHING, Assigned, Decision, Moment
+from driftloop.kit.task import NOTHING, Assigned, Decision, Moment, Sizes
 from driftloop.kit.topic import Emit
 from tests.support.eventually import eventually
 
@@ -281,3 +281,37 @@ class StoppingClock(FakeClock):
         super().sleep(seconds, stop)
         if self._done():
             self._stop.set()
+
+
+class Holder(CopyTask):
+    """Tells how much it holds."""
+
+    def sizes(self) -> Sizes:
+        self.asked = getattr(self, "asked", 0) + 1
+        return Sizes({"waiting": 3}, rows=self.asked)
+
+
+def test_a_task_is_asked_what_it_holds_twice_a_second_and_holds_nothing_when_it_is_gone(
+    broker: MemoryBroker,
+) -> None:
+    loop = a_loop(broker, Holder(), tick_s=0.0)
+    for _ in range(10):
+        loop.run_once()
+        broker.clock.sleep(0.1)
+    assert loop.state.sizes == Sizes({"waiting": 3}, rows=2)
+    loop.close()
+    assert loop.state.sizes == Sizes({"waiting": 0}, rows=0)
+
+
+def test_a_task_without_sizes_is_not_asked(broker: MemoryBroker) -> None:
+    loop = a_loop(broker, CopyTask(), tick_s=0.0)
+    loop.run_once()
+    assert loop.state.sizes == Sizes()
+
+
+def test_partitions_that_have_gone_are_no_lag_of_ours(broker: MemoryBroker) -> None:
+    loop = a_loop(broker, CopyTask(), tick_s=0.0)
+    loop.run_once()
+    loop.state.lag = 7
+    loop._on_revoked([(IN, 0)])
+    assert loop.state.lag == 0

@@ -48,8 +48,8 @@ def declare(kit: Kit, name: str, yaml: str | None, version: int = 1) -> None:
     kit.broker.append([emit if yaml is not None else Emit(topic.name, None, name.encode())])
 
 
-def test_a_transactional_id_names_service_loop_pipeline_and_slot(kit: Kit) -> None:
-    assert kit.transactional_id("score", "flights.g1") == "serving-score-flights.g1-0"
+def test_a_transactional_id_names_service_loop_and_pipeline(kit: Kit) -> None:
+    assert kit.transactional_id("score", "flights.g1") == "serving-score-flights.g1"
 
 
 def test_a_pulse_says_how_the_process_is(kit: Kit) -> None:
@@ -68,7 +68,7 @@ def test_pulses_that_are_lost_are_counted(kit: Kit, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(kit.broker, "append", away)
     send_pulses(kit, kit.stopping)
-    assert kit.metrics.registry.get_sample_value("driftloop_pulses_lost_total") == 1
+    assert kit.metrics.pulses_lost_total.labels().value == 1
 
 
 def test_pipelines_are_told_of_even_if_their_topic_comes_later(kit: Kit) -> None:

@@ -26,11 +26,13 @@ from driftloop.kit.errors import Malformed
 from driftloop.kit.events import event, read_event
 from driftloop.kit.loop import Loop, LoopSpec
 from driftloop.kit.memory import MemoryBroker
+from driftloop.kit.metrics import Metrics
 from driftloop.kit.task import Task
 from driftloop.kit.topic import Emit, emit
 from services.monitor.domain.buckets import Shape
 from services.monitor.domain.policy import DAY_US, Policy, Rules
 from services.monitor.handlers import BucketsTask, DecideTask
+from services.monitor.meter import Meter
 
 HOUR = 3_600_000_000
 SHAPE = Shape(6 * HOUR, 8 * HOUR, 48 * HOUR, "binary")
@@ -167,8 +169,8 @@ def buckets() -> LoopSpec:
 def decide() -> LoopSpec:
     inputs = [topics.STATISTICS.topic("p").name, topics.MODEL_RELEASED.topic().name]
     inputs += [topics.RETRAIN_RESOLVED.topic().name, topics.RUN_FINISHED.topic().name]
-    heard: list[Statistics] = []
-    return a_spec(inputs, DecideTask("p", 1, lambda: Policy(RULES), RULES, heard.append))
+    meter = Meter(Metrics(), "p", ["a"], 10, RULES.detector)
+    return a_spec(inputs, DecideTask("p", 1, lambda: Policy(RULES), RULES, meter))
 
 
 def a_spec(inputs: Sequence[str], task: Task) -> LoopSpec:

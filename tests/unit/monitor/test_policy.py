@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from driftloop.spec.model import DETECTOR_PARAMS
-from services.monitor.domain.drift import KINDS, LossDetector, Losses, psi
-from services.monitor.domain.policy import DAY_US, Part, Policy, Rules, Wish
+from driftloop.statistics import psi
+from services.monitor.domain.drift import KINDS, LossDetector, Losses
+from services.monitor.domain.policy import DAY_US, ENDED_MAX, Part, Policy, Rules, Wish
 from services.monitor.domain.readings import auc
 
 RULES = Rules(
@@ -115,6 +116,16 @@ def test_a_run_that_ended_before_its_resolution_was_read_is_not_open() -> None:
     policy.finished("run-1")
     policy.resolved("accepted", "run-1")
     assert len(days(policy, range(3, 6), loss=0, version=0)) == 1
+
+
+def test_runs_that_ended_are_not_remembered_for_ever() -> None:
+    policy = Policy(RULES)
+    for number in range(3 * ENDED_MAX):
+        policy.resolved("accepted", f"run-{number}")
+        policy.finished(f"run-{number}")
+    assert len(policy._ended) == ENDED_MAX
+    policy.resolved("coalesced", f"run-{3 * ENDED_MAX - 1}")  # read late: it has ended
+    assert [wish.suppressed for wish in days(policy, range(5), loss=0.5, version=0)] == [""]
 
 
 def test_what_the_policy_forbids_is_said_with_its_reason() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
@@ -33,7 +34,9 @@ from driftloop.kit.memory import MemoryBroker
 from driftloop.kit.topic import Emit, Topic
 from services.registry import topology
 from services.registry.domain import Declared, Ledger, Stored, Terms
-from services.registry.handlers import INPUTS, Command, RegistryTask, Shown
+from services.registry.handlers import INPUTS, RegistryTask, Shown
+from services.registry.tracing import Command
+from tests.support.traced import Kept
 
 M = TypeVar("M", bound=Message)
 TERMS = Terms(("a", "b"), ("0", "1"), baseline=True, approve=False)
@@ -102,13 +105,18 @@ def said(topic: Topic[M], message: M) -> Emit:
     return event(topic, message, id="any", source="test", time_ms=1, key="flights")
 
 
+def carrying(traceparent: str, emit: Emit) -> Emit:
+    """The same event as part of a trace."""
+    return replace(emit, headers=[*emit.headers, ("traceparent", traceparent.encode())])
+
+
 class House:
     """The registry's loop without a process."""
 
     def __init__(
         self, terms: Terms = TERMS, *, declared: bool = True, stored: Sequence[str] = "abc"
     ) -> None:
-        self.terms = terms
+        self.terms, self.tracer = terms, Kept()
         self.clock = FakeClock()
         self.broker = MemoryBroker(self.clock)
         self.broker.create(topology.control())
@@ -135,13 +143,18 @@ class House:
                     "registry", INPUTS, "registry-0", start=dict.fromkeys(INPUTS, "earliest")
                 ),
                 lambda: RegistryTask(
-                    lambda _: self.terms, self.inbox, self.shown, deadline_default_ms=DEADLINE_MS
+                    lambda _: self.terms,
+                    self.inbox,
+                    self.shown,
+                    deadline_default_ms=DEADLINE_MS,
+                    tracer=self.tracer,
                 ),
                 interval_s=0.0,
                 wake=self.inbox.wake,
             ),
             self.broker,
             self.clock,
+            tracer=self.tracer,
         )
         self.loop.open()
         self.loop.drain()

@@ -34,9 +34,10 @@ from driftloop.kit.loop import Loop, LoopSpec
 from driftloop.kit.memory import MemoryBroker
 from services.registry import topology
 from services.registry.domain import terms
-from services.registry.handlers import INPUTS, Command, RegistryTask, Shown
+from services.registry.handlers import INPUTS, RegistryTask, Shown
 from services.registry.rpc import Doors
 from services.registry.store import Store
+from services.registry.tracing import Command
 from tests.support.eventually import eventually
 from tests.unit.registry.stories import evaluated, resolved, trained
 

@@ -25,10 +25,13 @@ from driftloop.kit.clock import SystemClock
 from driftloop.kit.errors import Unavailable
 from driftloop.kit.loop import Loop, LoopSpec
 from driftloop.kit.memory import MemoryBroker
+from driftloop.kit.metrics import Metrics
 from driftloop.kit.topic import Emit, emit
+from driftloop.kit.trace import NoTracer, Tracer
 from services.serving import onnx
 from services.serving.domain import Answering, Plan, Release
 from services.serving.handlers import ScoringTask
+from services.serving.meter import Meter
 from services.serving.models import Models, Standing
 from services.serving.store import Cache
 from tests.unit.serving.nets import FEATURES, digest
@@ -50,6 +53,7 @@ class House:
     shelf: dict[str, bytes] = field(default_factory=dict)
     dark: bool = False  # the registry does not answer
     swaps: list[int] = field(default_factory=list)
+    tracer: Tracer = field(default_factory=NoTracer)
 
     def __post_init__(self) -> None:
         self.broker = MemoryBroker()
@@ -62,6 +66,8 @@ class House:
                 TopicSpec(topics.SERVING_ACKNOWLEDGED.topic().name, 1),
             ]
         )
+        self.metrics = Metrics()
+        self.meter = Meter(self.metrics, SystemClock())
         self.models = self.new_models()
         self.standing = self.models.open(self.plan, threading.Event())
         self.loop = self.new_loop(self.standing)
@@ -87,13 +93,19 @@ class House:
                 "flights",
                 Subscription("serving", [topic], "serving-0", start={topic: "earliest"}),
                 lambda: ScoringTask(
-                    standing, "r1", self.broker.clock.ms, start_seconds_max=seconds
+                    standing,
+                    "r1",
+                    self.broker.clock.ms,
+                    self.meter,
+                    start_seconds_max=seconds,
+                    tracer=self.tracer,
                 ),
                 interval_s=0.0,
                 wake=standing.wake,
             ),
             self.broker,
             self.broker.clock,
+            tracer=self.tracer,
         )
         loop.open()
         return loop
@@ -135,12 +147,17 @@ def an_envelope(
     *,
     watermark_us: int = START_US,
     sequence: int = 1,
+    traces: bytes = b"",
 ) -> Emit:
-    """Rows for one partition; without ids a heartbeat."""
+    """Rows for one partition; without ids a heartbeat. `traces` marks some of them."""
     count = len(ids)
     message = Features(
         envelope=Envelope(
-            pipeline="flights", generation=1, sequence=sequence, watermark_us=watermark_us
+            pipeline="flights",
+            generation=1,
+            sequence=sequence,
+            watermark_us=watermark_us,
+            traces=traces,
         ),
         rows=count,
         width=vectors.shape[1],

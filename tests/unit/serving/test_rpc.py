@@ -56,14 +56,14 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 @pytest.fixture
 def journal(house: House) -> Iterator[Journal]:
-    journal = Journal(house.broker, calls_max=2)
+    journal = Journal(house.broker, house.meter, calls_max=2)
     yield journal
     journal.stop()
 
 
 @pytest.fixture
 def stub(house: House, journal: Journal) -> Iterator[GRPCInferenceServiceStub]:
-    doors = Doors(house.models, journal, house.broker.clock.ms, call_rows_max=100)
+    doors = Doors(house.models, journal, house.broker.clock.ms, house.meter, call_rows_max=100)
     add = [lambda server: add_GRPCInferenceServiceServicer_to_server(doors, server)]
     server = rpc.serve(add, "127.0.0.1", 0)
     with rpc.channel(f"127.0.0.1:{server.port}") as channel:

@@ -23,9 +23,11 @@ from driftloop.kit.inbox import Inbox
 from driftloop.kit.loop import Loop, LoopSpec
 from driftloop.kit.memory import MemoryBroker
 from driftloop.kit.topic import Emit
+from driftloop.kit.trace import NoTracer, Steps, Tracer, here
 from services.training.domain import Known, Limits, Run
 from services.training.fit import Workshop
-from services.training.handlers import INPUTS, Command, Order, TrainingTask
+from services.training.handlers import INPUTS, TrainingTask
+from services.training.jobs import Command, Order
 from services.training.plan import LearnerPlan, Plan
 from tests.unit.training.examples import NAMES, a_log
 
@@ -54,10 +56,11 @@ class Fit:
         if self.cancelled:
             return Finished(None, "cancelled", killed=True)
         if self.ended is None and self.may_end:
-            trained = Workshop(
-                self.plan, lambda m: hashlib.sha256(m).hexdigest(), self.told.append, FakeClock()
-            ).run(self.broker)
-            self.ended = Finished({"trained": to_json(trained)})
+            clock, upload = FakeClock(), lambda m: hashlib.sha256(m).hexdigest()
+            steps = Steps(self.plan.traceparent, clock)
+            workshop = Workshop(self.plan, upload, self.told.append, clock, steps)
+            trained = workshop.run(self.broker)
+            self.ended = Finished({"trained": to_json(trained), "spans": steps.told})
         return self.ended
 
     def progress(self) -> list[dict[str, Any]]:
@@ -75,20 +78,22 @@ class Foundry:
         self.broker = broker
         self.fits: list[Fit] = []
         self.may_end = True
-        self.is_ready = True
+        self.is_ready = self.is_declared = True
 
     def ready(self) -> bool:
         return self.is_ready
 
     def order(self, pipeline: str) -> Order | None:
-        return Order(Known(1, 900_000), 4, 2) if pipeline == "sea" else None
+        there = pipeline == "sea" and self.is_declared
+        return Order(Known(1, 900_000), 4, 2) if there else None
 
     def start(
         self, run: Run, window: Sequence[Range], change_us: int | None, seconds_max: float
-    ) -> Fit:
-        plan = Plan(
-            run.run_id, run.pipeline, 1, 4, window, [TREES], NAMES, 2, Limits(500, 0.1), change_us
-        )
+    ) -> Fit | None:
+        if not self.is_declared:
+            return None
+        of, limits = (run.run_id, run.pipeline, 1, 4), Limits(500, 0.1)
+        plan = Plan(*of, window, [TREES], NAMES, 2, limits, change_us, here())
         self.fits.append(Fit(plan, self.broker, self.may_end))
         return self.fits[-1]
 
@@ -96,7 +101,8 @@ class Foundry:
 class House:
     """A broker with 500 examples, the control topics, and training's loop over it."""
 
-    def __init__(self) -> None:
+    def __init__(self, tracer: Tracer | None = None) -> None:
+        self.tracer = tracer or NoTracer()
         self.broker = MemoryBroker(FakeClock())
         a_log(500, broker=self.broker)
         self.broker.create([TopicSpec(topic.topic().name, 1) for topic in CONTROL])
@@ -113,10 +119,10 @@ class House:
             "control",
             "",
             subscription,
-            lambda: TrainingTask(self.foundry, self.inbox, children_max=1),
+            lambda: TrainingTask(self.foundry, self.inbox, children_max=1, tracer=self.tracer),
             interval_s=0,
         )
-        self.loop = Loop(spec, self.broker, FakeClock())
+        self.loop = Loop(spec, self.broker, FakeClock(), tracer=self.tracer)
         self.loop.open()
         return self.loop
 

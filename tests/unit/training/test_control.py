@@ -12,7 +12,8 @@ from driftloop.kit.errors import Unavailable
 from driftloop.kit.task import Moment
 from driftloop.kit.topic import Emit
 from services.training.domain.runs import run_id_of
-from services.training.handlers import Cancel, Train, TrainingTask
+from services.training.handlers import TrainingTask
+from services.training.jobs import Cancel, Train
 from tests.unit.training.examples import emits, made, whole
 from tests.unit.training.stories import House, finished, request, said
 
@@ -31,6 +32,26 @@ def test_an_accepted_request_becomes_one_model_trained(house: House) -> None:
     assert (answer.request_id, answer.outcome, answer.run_id) == ("r1", "accepted", run_id_of("r1"))
     assert (trained.run_id, trained.outcome, trained.declaration) == (answer.run_id, "trained", 4)
     assert len(house.log(topics.TRAINING_PROGRESS.topic().name)) == 4
+
+
+def test_a_run_whose_pipeline_is_removed_while_it_waits_fails_and_the_loop_goes_on(
+    house: House,
+) -> None:
+    start = house.foundry.start
+    house.foundry.start = lambda *_: removed(house)  # type: ignore[method-assign]
+    house.run(request("r1"))
+    house.run()
+    (trained,) = house.trained()
+    assert (trained.outcome, trained.reason) == ("failed", "its pipeline is no longer declared")
+    house.foundry.start, house.foundry.is_declared = start, True  # type: ignore[method-assign]
+    house.run(finished(run_id_of("r1")))
+    house.run(request("r2"))
+    assert [one.outcome for one in house.trained()] == ["failed", "trained"]
+
+
+def removed(house: House) -> None:
+    """As when a tombstone is heard just before the child is to start."""
+    house.foundry.is_declared = False
 
 
 def test_each_request_gets_exactly_one_answer_and_bad_ones_stop_nothing(house: House) -> None:

@@ -1,0 +1,1 @@
+"""The stack in containers: what its images and `make test-compose` are made of."""

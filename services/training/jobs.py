@@ -1,0 +1,86 @@
+"""What training's loop works with: accepted runs, their children, what people want, and the port to
+whoever knows the pipelines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from driftloop.contracts.retrain_pb2 import RetrainRequested
+from driftloop.dataset import Range
+from services.training.domain import Known, Run
+
+
+class Ended(Protocol):
+    """What came of a child: see driftloop.kit.child.Finished."""
+
+    @property
+    def result(self) -> dict[str, Any] | None: ...
+    @property
+    def error(self) -> str: ...
+
+
+class Work(Protocol):
+    """A child: see driftloop.kit.child.Child."""
+
+    def poll(self) -> Ended | None: ...
+    def progress(self) -> list[dict[str, Any]]: ...
+    def cancel(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A pipeline as training needs it; `partitions` of its examples."""
+
+    known: Known
+    declaration: int
+    partitions: int
+
+
+class Foundry(Protocol):
+    """Knows the pipelines and starts fits; app.py makes it."""
+
+    def ready(self) -> bool:
+        """All that is declared has been heard of."""
+
+    def order(self, pipeline: str) -> Order | None: ...
+
+    def start(
+        self, run: Run, window: Sequence[Range], change_us: int | None, seconds_max: float
+    ) -> Work | None:
+        """None: the pipeline is no longer declared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Train:
+    """A person wants a retrain."""
+
+    request_id: str
+    message: RetrainRequested
+    traceparent: str = ""  # of the call
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """A person wants a run ended."""
+
+    run_id: str
+    by: str
+
+
+@dataclass(slots=True)
+class Job:
+    """An accepted run that still owes its model.trained."""
+
+    run: Run
+    window: Sequence[Range]
+    change_us: int | None
+    noted: bool  # its window stands in the note, not in its request
+    turn: str = ""  # traceparent
+    requested_ms: int = 0
+    work: Work | None = None
+    cancelled_by: str = ""
+
+
+Command = Train | Cancel

@@ -1,0 +1,297 @@
+"""The table of the house: which room may import what. `test_rooms` holds the sources to it.
+
+A room is a module or a folder of them; the first row that matches a module is its row. Standard
+library modules are free but for those that a row bars. `*` in a grant stands for any end of the
+name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SERVICE = "(ingestion|features|serving|monitor|training|evaluation|registry)"
+DATA = ("numpy", "numpy.*", "pyarrow", "pyarrow.*", "polars", "msgspec", "msgspec.*")
+DECISION = (
+    "river",
+    "river.*",
+    "lightgbm",
+    "lightgbm.*",
+    "sklearn",
+    "sklearn.*",
+    "onnx",
+    "onnx.*",
+    "onnxruntime",
+    "onnxruntime.*",
+    "onnxmltools",
+    "onnxmltools.*",
+    "skl2onnx",
+    "skl2onnx.*",
+    "numba",
+    "numba.*",
+)
+PACKAGE = re.compile(rf"services(\.{SERVICE})?")
+CLOCKS = (
+    "time",
+    "os",
+    "logging",
+    "random",
+    "socket",
+)  # a decision takes these as arguments, or not at all
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """`where` is a regular expression over dotted module names; `may` are grants beside the
+    standard library.
+    """
+
+    where: str
+    may: Sequence[str]
+    bars: Sequence[str] = ()  # of the standard library
+    why: str = ""
+
+
+PROTO = ("google.protobuf", "google.protobuf.*")
+KIT = ("driftloop.kit", "driftloop.kit.*")
+OWN = ("services.{0}", "services.{0}.*")
+PLUGINS = ("driftloop.plugins", "driftloop.plugins.*")
+SPEC = ("driftloop.spec", "driftloop.spec.*")
+CONTRACTS = ("driftloop.contracts", "driftloop.contracts.*")
+ERRORS = (
+    "driftloop.kit.errors",
+    "driftloop.kit.envelope",
+    "driftloop.kit.topic",
+    "driftloop.kit.events",
+    "driftloop.kit.message",
+    "driftloop.kit.broker",
+    "driftloop.kit.task",
+    "driftloop.kit.trace",
+    "driftloop.kit.trace.*",
+)
+
+WEB = (
+    "driftloop.web",
+    "driftloop.web.*",
+    "driftloop.client",
+    "driftloop.client.*",
+    "driftloop.statistics",
+    "driftloop",
+    *CONTRACTS,
+    *KIT,
+    *SPEC,
+    *DATA,
+)
+
+ROOMS: Sequence[Room] = (
+    Room(r"driftloop\.contracts(\..*)?", (*PROTO, "grpc", "driftloop.kit.topic", *CONTRACTS)),
+    Room(
+        r"driftloop\.kit\.kafka(\..*)?",
+        (*KIT, "confluent_kafka", "confluent_kafka.*"),
+        why="the only door to Kafka",
+    ),
+    Room(
+        r"driftloop\.kit\.(rpc|rpc_trace|health|probe)",
+        (*KIT, "grpc", "grpc_health.*"),
+        why="the only door to gRPC in the kit",
+    ),
+    Room(
+        r"driftloop\.kit\.trace\.otel",
+        (*KIT, "opentelemetry", "opentelemetry.*"),
+        why="the only door to OpenTelemetry, imported only where an endpoint is set",
+    ),
+    Room(
+        r"driftloop\.kit\.metrics(\..*)?",
+        (*KIT, "prometheus_client", "prometheus_client.*", "numpy", "numpy.*"),
+    ),
+    Room(
+        r"driftloop\.kit\.run",
+        (*KIT, "grpc"),
+        why="a process's life takes servicers, which speak of grpc.Server",
+    ),
+    Room(
+        r"driftloop\.kit\.envelope",
+        (*KIT, "numpy", "numpy.*", "pyarrow"),
+        why="the only door to Arrow on the data plane",
+    ),
+    Room(
+        r"driftloop\.kit(\..*)?", (*KIT, *PROTO, "numpy", "numpy.*", "numba", "numba.*", "psutil")
+    ),
+    Room(
+        r"driftloop\.spec\.(windows|kernel.*)",
+        (*SPEC, "numpy", "numpy.*", "numba", "numba.*"),
+        CLOCKS,
+        "the kernel of the windows",
+    ),
+    Room(
+        r"driftloop\.spec(\..*)?",
+        (*SPEC, "numpy", "numpy.*", "pydantic", "pydantic.*", "pydantic_core", "yaml", "yaml.*"),
+        CLOCKS,
+    ),
+    Room(
+        r"driftloop\.service",
+        (*CONTRACTS, *KIT, *SPEC, *PROTO, "grpc"),
+        why="the glue: kit and contracts meet here",
+    ),
+    Room(
+        r"driftloop\.topology",
+        (*CONTRACTS, "driftloop.kit.broker", "driftloop.kit.topic"),
+        why="which topics there must be: the registry makes them, the client checks them",
+    ),
+    Room(
+        r"driftloop\.dataset",
+        (*CONTRACTS, *KIT, *SPEC, *DATA),
+        CLOCKS,
+        "examples as arrays, for training and evaluation",
+    ),
+    Room(
+        r"driftloop\.river_onnx(\..*)?",
+        (
+            *("driftloop.river_onnx", "driftloop.river_onnx.*", "numpy", "numpy.*"),
+            *("onnx", "onnx.*", "river", "river.*"),
+        ),
+        CLOCKS,
+        "River's learners as ONNX: a library of its own, which others may import",
+    ),
+    Room(
+        r"driftloop\.statistics",
+        ("numpy", "numpy.*"),
+        CLOCKS,
+        "how statistics are laid out: the monitor writes them, the page reads them",
+    ),
+    Room(
+        r"driftloop\.web\.(app|guard|streams)",
+        (*WEB, "starlette", "starlette.*"),
+        ("os", "socket", "random", "time"),
+        "the doors of the page: routes, who may ask, events",
+    ),
+    Room(
+        r"driftloop\.web\.serve",
+        (*WEB, "uvicorn"),
+        ("os", "random", "time"),
+        "the page's process, the only one that listens",
+    ),
+    Room(
+        r"driftloop\.web(\..*)?",
+        WEB,
+        (*CLOCKS[:2], "random", "socket"),
+        "a client like any other: topics in, sections out",
+    ),
+    Room(
+        r"driftloop\.plugins(\..*)?",
+        ("driftloop.plugins", "driftloop.plugins.*", "numpy", "numpy.*"),
+    ),
+    Room(
+        r"driftloop\.client\.calls",
+        ("driftloop.client.*", *CONTRACTS, *KIT, "grpc", "grpc_health.*"),
+        why="names the statuses of a refusal; asks each service's health",
+    ),
+    Room(
+        r"driftloop\.client(\..*)?",
+        (
+            "driftloop.client",
+            "driftloop.client.*",
+            "driftloop.topology",
+            *CONTRACTS,
+            *KIT,
+            *SPEC,
+            *PROTO,
+            *DATA,
+            "driftloop",
+        ),
+    ),
+    Room(
+        r"driftloop\.cli(\..*)?",
+        (
+            "driftloop.cli",
+            "driftloop.cli.*",
+            "driftloop.client",
+            "driftloop.client.*",
+            "driftloop.web.*",
+            "driftloop",
+            *SPEC,
+            "typer",
+            "typer.*",
+            "rich.*",
+        ),
+    ),
+    Room(r"driftloop", ("driftloop.client", "driftloop.spec")),
+    Room(
+        r"services\.monitor\.live(_.*)?",
+        (
+            *CONTRACTS,
+            *KIT,
+            *PROTO,
+            "driftloop.service",
+            "faust",
+            "faust.*",
+            "mode",
+            "mode.*",
+            "services.monitor.*",
+        ),
+        why="the Faust app: pulses only",
+    ),
+    Room(
+        rf"services\.{SERVICE}\.domain(\..*)?",
+        (
+            "services.{0}.domain",
+            "services.{0}.domain.*",
+            "driftloop.statistics",
+            *SPEC,
+            *DATA,
+            *DECISION,
+        ),
+        CLOCKS,
+        "decisions are pure: plain values, arrays, and the library that the decision needs",
+    ),
+    Room(
+        rf"services\.{SERVICE}\.codec(\..*)?",
+        (*OWN, *CONTRACTS, *PROTO, *SPEC, *DATA, *ERRORS, "driftloop.dataset"),
+        CLOCKS,
+    ),
+    Room(
+        rf"services\.{SERVICE}\.handlers(\..*)?",
+        (*OWN, *CONTRACTS, *PROTO, *SPEC, *DATA, *KIT, "driftloop.dataset"),
+        ("os", "socket", "random"),
+    ),
+    Room(
+        rf"services\.{SERVICE}\.(rpc|calls)", (*OWN, *CONTRACTS, *PROTO, *SPEC, *DATA, *KIT, "grpc")
+    ),
+    Room(
+        rf"services\.{SERVICE}\.(onnx|learners.*|fit.*|export.*)",
+        (*OWN, *CONTRACTS, *PROTO, *SPEC, *DATA, *KIT, *DECISION, *PLUGINS, "driftloop.dataset"),
+    ),
+    Room(
+        rf"services\.{SERVICE}(\..*)?",
+        (
+            *OWN,
+            *CONTRACTS,
+            *PROTO,
+            *SPEC,
+            *DATA,
+            *KIT,
+            "driftloop.service",
+            "driftloop.dataset",
+            "driftloop.topology",
+            *PLUGINS,
+            "grpc",
+        ),
+        why="a service: itself, and driftloop",
+    ),
+    Room(r"services", ()),
+    Room(
+        r"infra(\..*)?",
+        ("*",),
+        why="what surrounds it is free; nothing of ours imports it but tests",
+    ),
+    Room(r"tests\.unit(\..*)?", ("*",), ()),
+    Room(r"tests(\..*)?", ("*",)),
+)
+NEVER: Sequence[tuple[str, str]] = (  # (who, whom), whatever a row grants
+    (r"driftloop(\..*)?", r"services(\..*)?"),
+    (r"(driftloop|services)(\..*)?", r"(infra|tests)(\..*)?"),
+    (r"services(\..*)?", r"driftloop\.(cli|client)(\..*)?"),
+    (r"infra\.tools(\..*)?", r"tests(\..*)?"),
+    (r"tests\.unit(\..*)?", r"(confluent_kafka|faust)(\..*)?"),
+)
