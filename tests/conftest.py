@@ -10,6 +10,15 @@ import pytest
 
 from tests.support.kafka import SharedKafka, shared_kafka
 
+STACK = {"world", "looped", "pair"}  # fixtures that are the whole product
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For `-n 2 --dist loadgroup`: a file stays together, and so does all that shares one stack."""
+    for item in items:
+        shared = STACK & set(getattr(item, "fixturenames", ()))
+        item.add_marker(pytest.mark.xdist_group("stack" if shared else item.path.name))
+
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedKafka]:

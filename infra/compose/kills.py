@@ -18,7 +18,7 @@ import polars as pl
 
 from driftloop.client import Client
 from driftloop.contracts import topics
-from driftloop.contracts.model_pb2 import ModelEvaluated, ModelTrained, RunFinished
+from driftloop.contracts.model_pb2 import ModelTrained, RunFinished
 from driftloop.contracts.retrain_pb2 import RetrainResolved
 from driftloop.kit.errors import Unavailable
 from driftloop.kit.kafka import KafkaBroker
@@ -28,6 +28,7 @@ from infra.demo import read
 
 LOOK_S = 0.3
 PAUSED_S = 30.0
+MARK_S = 1.0  # what is sent so long after the blow can't have been on its way already
 WITHIN_S = 120.0  # for all that follows a blow; seen: 5 to 40 s
 RUN_S = 60.0  # from the wish for a run to the moment of the blow
 MODEL_S = 240.0  # for the first model of the load's pipeline
@@ -35,8 +36,8 @@ MODEL_S = 240.0  # for the first model of the load's pipeline
 
 @dataclass(frozen=True, slots=True)
 class Blow:
-    """`after`: which word of the run must have been said when it falls. `until`: what tells that
-    the one who was hit is back."""
+    """`after`: which word of the run must have been said when it falls. `until`: what tells, beside
+    its health, that the one who was hit is back."""
 
     service: str
     after: str = "accepted"
@@ -56,7 +57,7 @@ BLOWS = (
     Blow("monitor", until="watched"),
     Blow("training", until="finished"),
     Blow("evaluation", after="trained", until="finished"),
-    Blow("registry", after="evaluated", until="finished"),
+    Blow("registry", after="trained", until="finished"),
     Blow("kafka"),
     Blow("kafka", paused=True),
 )
@@ -102,7 +103,7 @@ def strike(blow: Blow, engine: Engine, client: Client, broker: KafkaBroker, load
     from_us = load.sent_us()
     run_id = _run(blow, client, broker, load)
     (container, *_) = engine.containers(blow.service)
-    hit_us, hit = load.sent_us(), time.monotonic()
+    hit = time.monotonic()
     if blow.paused:
         engine.docker("pause", container)
         time.sleep(PAUSED_S)
@@ -111,15 +112,19 @@ def strike(blow: Blow, engine: Engine, client: Client, broker: KafkaBroker, load
     else:
         killed = int(engine.state(container)["Pid"])
         os.kill(killed, signal.SIGKILL)
+    time.sleep(MARK_S)
+    mark_us = load.sent_us()
     facts: dict[str, Callable[[], bool]] = {
         "running": lambda: _runs_again(engine, container, 0 if blow.paused else killed),
-        "answered": lambda: load.answered_us() >= hit_us,
-        "watched": lambda: load.watched_us() >= hit_us,
+        "answered": lambda: load.answered_us() >= mark_us,
+        "watched": lambda: load.watched_us() >= mark_us,
         "finished": lambda: run_id in _runs(broker, load.name, RunFinished),
     }
     seen = _until_all(facts, hit)
     missing = ", ".join(sorted(set(facts) - set(seen)))
-    return Fallen(blow.name, not missing, seen.get(blow.until), from_us, missing=missing)
+    back = {"running", blow.until}
+    recovered_s = max(seen[each] for each in back) if back <= set(seen) else None
+    return Fallen(blow.name, not missing, recovered_s, from_us, missing=missing)
 
 
 def put_down(fallen: Sequence[Fallen], judged: Judged) -> None:
@@ -143,9 +148,7 @@ def _run(blow: Blow, client: Client, broker: KafkaBroker, load: Load) -> str:
         return bool(found)
 
     def arrived() -> bool:
-        kinds = {"trained": ModelTrained, "evaluated": ModelEvaluated}
-        kind = kinds.get(blow.after)
-        return kind is None or found[0] in _runs(broker, load.name, kind)
+        return blow.after == "accepted" or found[0] in _runs(broker, load.name, ModelTrained)
 
     _wait(accepted, RUN_S, f"an answer to request {request}")
     _wait(arrived, RUN_S, f"run {found[0]} to be {blow.after}")
@@ -157,7 +160,6 @@ def _runs(broker: KafkaBroker, pipeline: str, kind: Any) -> list[str]:
     topic: Any = {
         RunFinished: topics.RUN_FINISHED,
         ModelTrained: topics.MODEL_TRAINED,
-        ModelEvaluated: topics.MODEL_EVALUATED,
     }[kind]
     return [each.message.run_id for each in read.said(broker, topic, kind, pipeline)]
 

@@ -120,5 +120,6 @@ def _setup_s() -> float | None:
 
 def _keep(console: Console) -> None:
     console.print("the stack stays up: . .venv/bin/activate && driftloop env. `make stop` ends it.")
+    interrupt_on_signals()  # anew: the report's queries may have put Polars' handler before ours
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()

@@ -273,13 +273,14 @@ def stop(var: Path) -> int:
 
 def interrupt_on_signals() -> None:
     """SIGTERM and SIGHUP end us as Ctrl-C does: by KeyboardInterrupt in the main thread, so that
-    `with` unwinds.
+    `with` unwinds. SIGINT too is set anew: Polars puts a handler of its own before Python's, which
+    after some queries keeps the signal to itself.
     """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
 
 

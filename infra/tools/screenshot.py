@@ -72,7 +72,7 @@ def take(address: str, file: Path, view: str = "", *, dark: bool, width: int) ->
 def _draw(page: Page, address: str) -> None:
     page.goto(address, timeout=WAIT_MS)
     page.locator("html[data-drawn]").wait_for(state="attached", timeout=WAIT_MS)
-    page.locator("#live.live").wait_for(timeout=WAIT_MS)
+    page.locator("#live[data-state=live]").wait_for(timeout=WAIT_MS)
     if "trigger=" in address:
         page.locator("#run-body .steps").wait_for(timeout=WAIT_MS)
 

@@ -53,6 +53,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield world
 
 
+@pytest.mark.soak  # two minutes, most of them the start of nine processes
 @pytest.mark.timeout(300, func_only=True)
 def test_a_rolling_restart_of_all_services_fails_no_call_and_loses_nothing(pair: World) -> None:
     stream, before = "sea-rolling", 4_000

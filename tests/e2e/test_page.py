@@ -149,8 +149,11 @@ def test_an_unknown_pipeline_is_said_and_another_can_be_chosen(
     context = browser.new_context()
     with contextlib.closing(context):
         page = context.new_page()
+        context.set_default_timeout(support.WAIT_MS)
         page.goto(f"{address}/#p=nowhere")
-        expect(page.locator("#trouble")).to_contain_text("no pipeline nowhere")
+        expect(page.locator("#trouble")).to_contain_text(
+            "no pipeline nowhere", timeout=support.WAIT_MS
+        )
         page.locator("#pipeline").select_option("flights")
         expect(page.locator(".mark").first).to_be_attached(timeout=support.WAIT_MS)
         expect(page.locator("#trouble")).not_to_contain_text("nowhere")
@@ -176,7 +179,8 @@ def test_a_server_that_goes_away_is_said_and_the_page_stays(
 def test_promote_and_rollback_ask_once_and_are_seen_without_a_reload(
     browser: Browser, looped: Looped
 ) -> None:
-    stream, live = looped.stream, f"{looped.stream}@{looped.version}"
+    stream, version = looped.stream, looped.world.released(looped.stream)[-1].version
+    live = f"{stream}@{version}"
     with opened(browser, looped.world.stack.layout.page, view=f"p={stream}") as there:
         page = there.page
         champion = page.locator("#model-list tr.won b")
@@ -194,7 +198,7 @@ def test_promote_and_rollback_ask_once_and_are_seen_without_a_reload(
         expect(champion).to_have_text(live)
 
         assert page.evaluate("window.same")
-        assert [each.version for each in looped.world.released(stream)][-1] == looped.version
+        assert [each.version for each in looped.world.released(stream)][-1] == version
         assert there.wrong == []
 
 
@@ -215,6 +219,7 @@ def test_services_and_a_real_run_are_shown(browser: Browser, looped: Looped) -> 
 def test_beyond_loopback_the_token_is_asked_for_once(browser: Browser, looped: Looped) -> None:
     environ = {**looped.world.stack.environ, "DRIFTLOOP_HOST": "0.0.0.0"}
     stream, secret = looped.stream, "a-token-of-sixteen"
+    version = looped.world.released(stream)[-1].version
     with served({**environ, "DRIFTLOOP_WEB_TOKEN": secret}) as address:
         local = re.sub("//[^:]+", "//127.0.0.1", address)
         with opened(browser, local, view=f"p={stream}") as there:
@@ -229,7 +234,7 @@ def test_beyond_loopback_the_token_is_asked_for_once(browser: Browser, looped: L
             champion = page.locator("#model-list tr.won b")
             expect(champion).to_have_text(f"{stream}@1")
             _change(page, page.locator("#rollback"), "and back, without a word about a token")
-            expect(champion).to_have_text(f"{stream}@{looped.version}")
+            expect(champion).to_have_text(f"{stream}@{version}")
 
 
 def _tab_to(page: Page, selector: str) -> bool:

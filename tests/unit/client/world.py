@@ -16,7 +16,12 @@ from driftloop.client.calls import Calls
 from driftloop.contracts import topics
 from driftloop.contracts.event_pb2 import Envelope
 from driftloop.contracts.feature_pb2 import Examples
-from driftloop.contracts.model_pb2 import ModelReleased, PipelineDeclared, RunFinished
+from driftloop.contracts.model_pb2 import (
+    ModelReleased,
+    PipelineDeclared,
+    RegistryEvent,
+    RunFinished,
+)
 from driftloop.contracts.prediction_pb2 import Predictions
 from driftloop.contracts.retrain_pb2 import (
     DriftDetected,
@@ -172,6 +177,11 @@ def a_drift(to_us: int = T + 5 * DAY_US) -> DriftDetected:
     )
 
 
+def a_release() -> ModelReleased:
+    """Of version 2, by the gate; the registry tells of it in both of its topics."""
+    return ModelReleased(pipeline="small", version=2, previous_version=1, run_id="run-1", by="gate")
+
+
 def a_story() -> list[Emit]:
     """A drift that led to version 2, and one that was too soon after it."""
     return [
@@ -188,13 +198,8 @@ def a_story() -> list[Emit]:
             ),
             "resolved-1",
         ),
-        said(
-            topics.MODEL_RELEASED,
-            ModelReleased(
-                pipeline="small", version=2, previous_version=1, run_id="run-1", by="gate"
-            ),
-            "released-1",
-        ),
+        said(topics.REGISTRY_EVENTS, RegistryEvent(released=a_release()), "released-1"),
+        said(topics.MODEL_RELEASED, a_release(), "released-1"),
         said(
             topics.RUN_FINISHED,
             RunFinished(run_id="run-1", pipeline="small", outcome="released", version=2),

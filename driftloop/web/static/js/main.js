@@ -65,15 +65,18 @@ function start() {
 }
 
 /** Which pipelines there are; asked until the server answers and there is one. */
-async function look() {
+async function look(away = false) {
   try {
     const overview = await api.overview();
     const first = overview.pipelines[0]?.name;
     store.set({ overview });
+    if (away) store.set({ trouble: null });
     await without(first);
+    away = false;
     if (!store.get("pipeline") && first) store.set({ pipeline: first });
     if (first) return;
   } catch (error) {
+    away = true;
     store.set({ trouble: `${error.message} It is asked again every ${AGAIN_MS / 1000} s.` });
   }
   if (!store.get("services"))
@@ -81,15 +84,16 @@ async function look() {
       (services) => store.set({ services }),
       () => {},
     );
-  setTimeout(look, AGAIN_MS);
+  setTimeout(() => look(away), AGAIN_MS);
 }
 
 /** Without a pipeline there is no stream that would tell of a broker that is away. */
 async function without(first) {
   const trouble = first ? "" : (await api.health()).trouble;
   byId("no-pipeline").hidden = Boolean(first || trouble);
-  if (!first) byId("loading").hidden = true;
-  if (!first || !store.get("about")) store.set({ trouble: trouble || null });
+  if (first) return;
+  store.set({ trouble: trouble || null });
+  byId("loading").hidden = true;
 }
 
 function showPicker() {

@@ -135,7 +135,7 @@ const ms = (value) =>
 export function showLive(store) {
   const { at, state } = store.get("connection");
   const root = byId("live");
-  root.className = `live ${state}`;
+  root.dataset.state = state;
   const says = { live: "live", waiting: "connecting…", lost: `away, last heard ${ago(at)}` };
   root.textContent = says[state];
   const trouble = store.get("trouble");
