@@ -23,6 +23,7 @@ from tests.support.kafka import SharedKafka
 from tests.support.page import Scheme, opened, served
 from tests.support.year import fill
 
+pytestmark = pytest.mark.timeout(240)  # the first one waits for Kafka and a year written to it
 OPENS_S_MAX = 5.0  # a fifth of it on a quiet machine: tests/bench/test_page.py measures
 TABS_MAX = 40
 SLIPS = re.compile(r"undefined|NaN|\[object|\bnull\b|false|Infinity|1970")  # of JavaScript

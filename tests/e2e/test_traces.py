@@ -128,6 +128,7 @@ def test_a_turn_of_the_loop_is_one_trace_from_evidence_to_swap(
         record
         for record in read.records(looped.world.broker, topics.MODEL_RELEASED.topic().name)
         if read_event(record, ModelReleased).message.version == looped.version
+        and read_event(record, ModelReleased).message.cause == "release"
         and (record.key or b"").decode().startswith(f"{looped.stream}.")
     ]
     context = parse(passed_on(released[-1].headers))

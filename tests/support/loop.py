@@ -69,7 +69,7 @@ class World:
         for start in range(0, len(events), SLICE):
             for topic, line in events[start : start + SLICE]:
                 self.producer.produce(topic.replace("sea.", f"{stream}."), line)
-            assert self.producer.flush(30) == 0
+            assert self.producer.flush(90) == 0  # Kafka may be restarting
         rows = sum(topic == sea.EVENTS for topic, _ in events)
         self.sent[stream] = self.sent.get(stream, 0) + rows
 
@@ -78,7 +78,7 @@ class World:
         mark: dict[str, str | bytes | None] = {"driftloop-watermark": str(last_us + END_US)}
         for kind in ("events", "truth"):
             self.producer.produce(f"{stream}.{kind}", None, partition=0, headers=mark)
-        assert self.producer.flush(30) == 0
+        assert self.producer.flush(90) == 0  # Kafka may be restarting
         eventually(
             lambda: all(s.watermark_us >= last_us + END_US for s in self.last_statistics(stream)),
             within_s=60,
