@@ -22,7 +22,7 @@ stop: setup  ## end what make run, or make demo KEEP=1, left running
 demo: setup  ## a year of real flights round the loop -> var/demo/report.html; DAYS=60, KEEP=1, CALENDAR=1
 	@$(PY) -m infra.demo
 
-up:  ## the whole stack in containers, built and healthy: needs Docker with compose 2.24, and nothing else
+up:  ## the whole stack in containers, built and healthy: needs Docker 25 with compose 2.24, and nothing else
 	@$(PYTHON) -m infra.compose.words up
 
 down:  ## end what make up or make demo-compose started; its data stays, CLEAN=1 removes it

@@ -8,7 +8,7 @@ import gzip
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Annotated, Protocol, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -42,10 +42,13 @@ class Asks(Protocol):
     def rollback(self, pipeline: str, reason: str = "") -> Plain: ...
 
 
+VERSION_DIGITS_MAX = 9  # below 2**32, protobuf's uint32
+
+
 class Promote(msgspec.Struct, forbid_unknown_fields=True):
     """A version made live, and why."""
 
-    version: int
+    version: Annotated[int, msgspec.Meta(ge=1, le=10**VERSION_DIGITS_MAX)]
     reason: str = ""
 
 
@@ -159,7 +162,7 @@ def _json(request: Request, data: bytes) -> Response:
 
 def _number(request: Request, name: str) -> int:
     text = request.query_params.get(name, "")
-    if not text.isdecimal():
+    if not (text.isascii() and text.isdecimal() and len(text) <= VERSION_DIGITS_MAX):
         raise Refused(f"{name} is {text!r}, wanted a version's number")
     return int(text)
 

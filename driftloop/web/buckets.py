@@ -15,6 +15,7 @@ from driftloop.contracts.retrain_pb2 import Statistics
 from driftloop.web.lanes import Lane, Lanes, lanes
 from driftloop.web.ranks import Ranks
 
+OPEN_BUCKETS = 400  # the newest, whose rows are kept: a later label than that moves no AUC
 COLUMNS = (
     "start_us",
     "end_us",
@@ -70,6 +71,11 @@ class Both:
     @property
     def shown(self) -> Sums:
         return self.loop if self.loop.rows else self.alone
+
+    def close(self) -> None:
+        """Forget the rows, not the figures."""
+        for sums in (self.alone, self.loop, self.frozen):
+            sums.ranks.close()
 
 
 @dataclass(slots=True)
@@ -185,6 +191,8 @@ class Buckets:
             self._changed[at:] = [revision] * (len(self._changed) - at)  # those behind it moved
             for column in self._columns:
                 column.insert(at, None)
+            if len(self._buckets) > OPEN_BUCKETS:
+                self._buckets[-OPEN_BUCKETS - 1].both.close()
         return at
 
     def _refresh(self) -> None:

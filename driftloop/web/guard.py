@@ -11,7 +11,7 @@ import hmac
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -53,7 +53,7 @@ class Rules:
 
     def _change(self, host: str, headers: Headers) -> tuple[int, str] | None:
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and _parted(origin).netloc != host:
             return 403, f"origin {origin!r} is not this page"
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return 403, "another site asked for this"
@@ -72,8 +72,16 @@ class Rules:
         return 401, "a change needs the token that was printed when the page was started"
 
     def _ours(self, host: str) -> bool:
-        name = urlsplit(f"//{host}").hostname or ""
+        name = _parted(f"//{host}").hostname or ""
         return name == "localhost" or name in self.names or _is_address(name)
+
+
+def _parted(address: str) -> SplitResult:
+    """An address that is none (`[abc`) has no parts, and is nobody's."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
 
 
 class Guard:

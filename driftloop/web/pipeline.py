@@ -20,6 +20,7 @@ from driftloop.web.stability import Stability
 encode = msgspec.json.Encoder().encode
 OF_STATISTICS = ("totals", "bands", "live")
 OF_CONTROL = ("totals", "bands", "drifts", "triggers", "models", "psi", "live")
+EARLY_MAX = 1_000  # messages kept for a declaration that may come, or may never be readable
 SECTIONS = ("totals", "bands", "drifts", "triggers", "psi", "models", "live")
 
 
@@ -71,6 +72,7 @@ class PipelineState:
         self._understand(series)
         if series.stability is None:
             series.early.append(message)
+            del series.early[:-EARLY_MAX]
         elif series.stability.add(message):
             self._stale.add("psi")
 

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "infra" / "compose.yaml"
 MB = 1_000_000
 UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+ENGINE_WANTED = 25  # the first that knows start_interval of a health check
 WANTED = (2, 24)  # of compose: `required: false` of 2.20, start_interval, and merging as here
 
 
@@ -49,7 +50,9 @@ class Engine:
         version = tuple(int(part) for part in asked.lstrip("v").split("-")[0].split(".")[:2])
         if version < WANTED:
             raise Trouble(f"docker compose is {asked}, wanted 2.24 or newer")
-        self._ask(["docker", "version", "--format", "{{.Server.Version}}"])
+        engine = self._ask(["docker", "version", "--format", "{{.Server.Version}}"]).strip()
+        if int(engine.split(".")[0]) < ENGINE_WANTED:
+            raise Trouble(f"the Docker engine is {engine}, wanted {ENGINE_WANTED} or newer")
 
     def run(self, *words: str) -> int:
         """A compose command on this terminal; its exit status."""

@@ -100,6 +100,7 @@ def _released(report: dict[str, Any]) -> int:
     return sum(run["outcome"] == "released" for run in report["runs"])
 
 
+@pytest.mark.soak  # the short form is the end of `replayed`: Ctrl-C there too
 def test_ctrl_c_stops_everything(tmp_path: Path) -> None:
     process = demo(tmp_path / "demo", DAYS="36")
     log = tmp_path / "demo" / "log" / "serving.log"

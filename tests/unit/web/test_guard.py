@@ -85,6 +85,14 @@ def test_only_hosts_that_are_ours_are_answered(url: str, status: int) -> None:
     assert ("error" in found.json()) == (status != 200)
 
 
+@pytest.mark.parametrize("name", ["host", "origin"])
+def test_an_address_that_is_none_is_nobodys(name: str) -> None:
+    found = asked("POST", PROMOTE, headers={**CHANGE, name: "http://[abc"[7 * (name == "host") :]})
+
+    assert found.status_code in (403, 421)
+    assert found.json()["error"]
+
+
 def test_health_is_answered_under_any_name() -> None:
     assert asked("GET", "/healthz", url="http://web:17300").json()["status"] == "up"
 
@@ -139,6 +147,8 @@ def test_where_others_can_reach_it_a_change_needs_the_token(
         ('{"version": 503}', 503, "registry does not answer"),
         ('{"version": "7"}', 400, "body:"),
         ('{"version": 7, "force": true}', 400, "body:"),
+        ('{"version": -1}', 400, "body:"),
+        ('{"version": 1099511627776}', 400, "body:"),
         ("{}", 400, "body:"),
         ("7", 400, "body:"),
         ("{", 400, "body:"),
@@ -172,6 +182,7 @@ def test_a_body_that_grows_too_long_is_not_read_to_its_end() -> None:
         ("GET", "/api/pipelines/nobody/runs/run-1", 404),
         ("GET", "/api/pipelines/nobody/compare?a=1&b=2", 404),
         ("GET", "/api/pipelines/flights/compare?a=x&b=2", 400),
+        ("GET", f"/api/pipelines/flights/compare?a={'9' * 5_000}&b=2", 400),
         ("GET", "/nothing", 404),
         ("GET", "/static/../app.py", 404),
         ("GET", "/static/%2e%2e/app.py", 404),

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+import driftloop.web.ranks as module
 from driftloop.web.ranks import Ranks
 
 ROWS = st.lists(st.tuples(st.integers(0, 12), st.booleans()), max_size=40)
@@ -39,6 +40,31 @@ def test_rows_merge_into_few_runs() -> None:
         assert ranks.auc is not None
 
     assert len(ranks._negatives) <= 12
+
+
+def test_too_many_rows_are_counted_in_steps_and_the_auc_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "EXACT_ROWS_MAX", 5_000)
+    rng, ranks, exact = np.random.default_rng(2), Ranks(), Ranks()
+    values, positive = rng.random(20_000).astype(np.float32), rng.random(20_000) < 0.3
+    for at in range(0, len(values), 1_000):
+        ranks.add(values[at : at + 1_000], positive[at : at + 1_000])
+        assert ranks.auc is not None
+    monkeypatch.undo()
+    exact.add(values, positive)
+    assert ranks._bins is not None and not ranks._negatives and not ranks._positives
+    assert ranks.auc == pytest.approx(exact.auc, abs=1e-5)
+
+
+def test_once_closed_it_keeps_its_figure_and_no_row() -> None:
+    ranks = Ranks()
+    ranks.add(*arrays([(1, False), (3, True), (2, True), (2, False)]))
+    before = ranks.auc
+    ranks.close()
+    ranks.add(*arrays([(0, True)]))
+    assert ranks.auc == before
+    assert not (ranks._negatives or ranks._positives or ranks._waiting)
 
 
 def arrays(rows: list[tuple[int, bool]]) -> tuple[np.ndarray, np.ndarray]:

@@ -15,6 +15,7 @@ import { showLive, showTotals } from "./totals.js";
 import { TriggerList } from "./triggers.js";
 
 const AGAIN_MS = 2000;
+const LOOK_MS = 15_000; // how soon a pipeline that is declared appears in the picker
 const TICK_MS = 5000; // how often "last heard …" is told anew
 const EMPTY = {
   about: null,
@@ -64,7 +65,7 @@ function start() {
   look();
 }
 
-/** Which pipelines there are; asked until the server answers and there is one. */
+/** Which pipelines there are; asked often until there is one, then now and again for new ones. */
 async function look(away = false) {
   try {
     const overview = await api.overview();
@@ -74,7 +75,10 @@ async function look(away = false) {
     await without(first);
     away = false;
     if (!store.get("pipeline") && first) store.set({ pipeline: first });
-    if (first) return;
+    if (first) {
+      setTimeout(() => look(), LOOK_MS);
+      return;
+    }
   } catch (error) {
     away = true;
     store.set({ trouble: `${error.message} It is asked again every ${AGAIN_MS / 1000} s.` });

@@ -135,10 +135,12 @@ export class Models {
     root.hidden = pair.length !== 2 || !this.store.get("about");
     if (root.hidden) return;
     const name = this.store.get("about").name;
+    const turn = (this.turn = (this.turn ?? 0) + 1);
     const parts = await api.compare(name, ...pair).then(
       ({ differences }) => this.difference(name, pair, differences),
       (error) => h("p", { class: "bad" }, `They can't be compared: ${error.message}`),
     );
+    if (turn !== this.turn) return; // another pair was asked for meanwhile
     replace(root, h("h3", {}, `${model(name, pair[0])} against ${model(name, pair[1])}`), parts);
   }
 

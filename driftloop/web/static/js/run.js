@@ -21,8 +21,9 @@ export class RunDrawer {
       if (event.target === this.dialog) this.dialog.close(); // beside the drawer
     });
     this.dialog.addEventListener("keydown", (event) => {
-      if (event.key === "PageUp") this.step(-1);
-      if (event.key === "PageDown" && event.ctrlKey) this.step(1);
+      if (!event.ctrlKey || !["PageUp", "PageDown"].includes(event.key)) return;
+      event.preventDefault();
+      this.step(event.key === "PageUp" ? -1 : 1);
     });
   }
 

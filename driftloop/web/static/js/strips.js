@@ -121,7 +121,7 @@ function button(lane, mark, { px, width, when, open, selected, stop }) {
       tabindex: mark.key === stop ? "0" : "-1",
       title: `${mark.says}, ${when(mark.at)}`,
       "aria-label": `${mark.says}, ${when(mark.at)}. Opens its run.`,
-      data: { key: mark.key, at: mark.at },
+      data: { key: mark.key, at: mark.at, opens: mark.opens ?? "", run: mark.run ?? "" },
       style: { left: `${x}px` },
       on: { click: () => open(mark) },
     },

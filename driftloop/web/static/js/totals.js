@@ -137,8 +137,13 @@ export function showLive(store) {
   const root = byId("live");
   root.dataset.state = state;
   const says = { live: "live", waiting: "connecting…", lost: `away, last heard ${ago(at)}` };
-  root.textContent = says[state];
+  tell(root, says[state]);
   const trouble = store.get("trouble");
   byId("trouble").hidden = !trouble;
-  byId("trouble").textContent = trouble ?? "";
+  tell(byId("trouble"), trouble ?? "");
+}
+
+/** A live region is read aloud whenever it is written, so only what is new is written. */
+function tell(region, text) {
+  if (region.textContent !== text) region.textContent = text;
 }
