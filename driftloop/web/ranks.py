@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 Values = NDArray[np.float32]
 EXACT_ROWS_MAX = 2_000_000  # 8 MB; rounding moves the AUC of so many rows by some 1e-6
 BINS = 100_000
+WAITING_MAX = 1_000  # messages of `statistics`: some hundred rows each
 SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 
 
@@ -37,6 +38,8 @@ class Ranks:
         """Take rows; none of them is NaN."""
         if len(probabilities) and not self._closed:
             self._waiting.append((probabilities, positive))
+        if len(self._waiting) > WAITING_MAX:  # nobody may be there to ask
+            self._settle()
 
     @property
     def auc(self) -> float | None:

@@ -84,6 +84,7 @@ def listener(host: str, port: int) -> Iterator[socket.socket]:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             opened.bind((host, port))
+            opened.listen()  # at once: the address is told before uvicorn takes the socket over
         except OSError as error:
             raise Refused(_not_opened(host, port, error)) from error
         yield opened

@@ -57,6 +57,14 @@ def test_too_many_rows_are_counted_in_steps_and_the_auc_stays(
     assert ranks.auc == pytest.approx(exact.auc, abs=1e-5)
 
 
+def test_rows_that_nobody_asks_for_are_not_kept_one_by_one() -> None:
+    ranks = Ranks()
+    for _ in range(3_000):
+        ranks.add(*arrays([(1, False), (2, True)]))
+    assert len(ranks._waiting) <= module.WAITING_MAX
+    assert ranks.auc == 1.0
+
+
 def test_once_closed_it_keeps_its_figure_and_no_row() -> None:
     ranks = Ranks()
     ranks.add(*arrays([(1, False), (3, True), (2, True), (2, False)]))
