@@ -20,6 +20,8 @@ from driftloop.kit.kafka import KafkaBroker
 from infra.demo import done, flights, read, replay
 from infra.local import places
 
+# Compressed: Kafka unpacks a library of its own for it, which a container must let it load
+AS_OTHERS_DO = {"compression.type": "zstd", "log_level": "0"}
 FILE = places.ROOT / "infra" / "pipelines" / "flights.yaml"
 
 
@@ -116,8 +118,7 @@ class Load:
             self.progress = progress
             return self._enough.is_set()
 
-        kafka = self._client.place.common.kafka
-        producer = replay.client({**kafka, "log_level": "0"})
+        producer = replay.client({**self._client.place.common.kafka, **AS_OTHERS_DO})
         self.progress = replay.replay(
             producer, self._path, self._speed, self._streams, watched, say=lambda progress: None
         )

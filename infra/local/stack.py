@@ -12,6 +12,7 @@ A broker of one's own is used where KAFKA_BOOTSTRAP is set (and KAFKA_… for it
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import signal
@@ -33,6 +34,7 @@ from infra.local.say import say
 from infra.local.supervisor import Service, Supervisor
 from infra.local.usage import Usage
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 STOP_S = 40.0  # for `stop`: a drain, the broker's end, and something over on a busy machine
 
 
@@ -76,8 +78,9 @@ class Stack:
             self._start()
         except OSError as error:  # a full disk, one that can't be written, no memory
             self.down()
+            mend = "make room and" if error.errno in NO_ROOM else "mend that and"
             where = error.filename or self.folder
-            raise Unavailable(f"{where}: {error.strerror}; make room and start again") from error
+            raise Unavailable(f"{where}: {error.strerror}; {mend} start again") from error
         except BaseException:
             self.down()
             raise

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from driftloop.kit.errors import DriftloopError, Refused, Unavailable
 from infra.local.say import say as say_aloud
+from infra.tools.apt import Apt
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 INSTALL = ("apt-get", "install", "-y", "--no-install-recommends", "chromium")
-WAIT_S = 600  # 120 MB with what it needs, after an update of apt's lists
 WANTED = "install Chromium, so that `chromium` is in PATH"
 
 
@@ -33,7 +32,7 @@ def chromium(say: Callable[[str], None] = lambda _: None) -> Path:
     if there is None:
         refuse_others(shutil.which("apt-get"), os.geteuid())
         say("installing Debian's chromium: 120 MB, about a minute")
-        _install()
+        Apt(WANTED).bring(INSTALL)
         there = found()
     if there is None:
         raise Unavailable(f"Debian's package was installed and holds no chromium: {WANTED}")
@@ -60,28 +59,6 @@ def refuse_others(apt: str | None, user: int) -> None:
         raise Refused(f"no Chromium here, and no apt-get to bring one: {WANTED}")
     if user != 0:
         raise Refused(f"no Chromium here, and only root may install one: {WANTED}")
-
-
-def _install() -> None:
-    """The package lists are fetched first where they are empty."""
-    try:
-        _run(INSTALL)
-    except Unavailable:
-        _run(("apt-get", "update"))
-        _run(INSTALL)
-
-
-def _run(command: Sequence[str]) -> None:
-    environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=WAIT_S, check=False, env=environ
-        )
-    except subprocess.TimeoutExpired as error:
-        raise Unavailable(f"`{' '.join(command)}` took over {WAIT_S} s: {WANTED}") from error
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
-        raise Unavailable(f"`{' '.join(command)}` failed ({last}): {WANTED}")
 
 
 def main() -> int:

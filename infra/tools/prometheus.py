@@ -22,12 +22,12 @@ from pathlib import Path
 from driftloop.kit.errors import DriftloopError, Refused, Unavailable
 from infra.local import places, ports
 from infra.local.say import say as say_aloud
+from infra.tools.apt import Apt
 
 FOLDER = places.ROOT / "infra" / "prometheus"
 LOCAL = FOLDER / "prometheus.local.yml"
 PORT = 9090
 KEPT = "7d"  # on a person's own disk
-WAIT_S = 300  # for apt: 20 MB, after an update of its lists
 WANTED = "install Prometheus 2.40 or newer, so that `prometheus` and `promtool` are in PATH"
 
 
@@ -82,8 +82,10 @@ def _bring(folder: Path) -> None:
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     try:
-        [package] = _downloaded(draft)
-        _run(["dpkg-deb", "-x", str(package), str(draft / "whole")], draft)
+        apt = Apt(WANTED)
+        apt.bring(("apt-get", "download", "prometheus"), draft)
+        [package] = draft.glob("*.deb")
+        apt.run(("dpkg-deb", "-x", str(package), str(draft / "whole")))
         shutil.rmtree(folder, ignore_errors=True)
         (draft / "whole").rename(folder)
     finally:
@@ -94,29 +96,6 @@ def _refuse_others() -> None:
     missing = [name for name in ("apt-get", "dpkg-deb") if shutil.which(name) is None]
     if missing:
         raise Refused(f"no Prometheus here, and {platform.system()} has no apt-get: {WANTED}")
-
-
-def _downloaded(folder: Path) -> list[Path]:
-    """The .deb; the package lists are fetched first where they are empty."""
-    download = ["apt-get", "download", "prometheus"]
-    try:
-        _run(download, folder)
-    except Unavailable:
-        _run(["apt-get", "update"], folder)
-        _run(download, folder)
-    return list(folder.glob("*.deb"))
-
-
-def _run(command: Sequence[str], folder: Path) -> None:
-    try:
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=WAIT_S, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise Unavailable(f"`{' '.join(command)}` took over {WAIT_S} s: {WANTED}") from error
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
-        raise Unavailable(f"`{' '.join(command)}` failed ({last}): {WANTED}")
 
 
 def main(arguments: Sequence[str]) -> int:

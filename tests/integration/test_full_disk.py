@@ -107,13 +107,15 @@ def test_a_release_goes_live_though_its_cache_has_no_room(volume: Volume) -> Non
         house.models.stop()
 
 
-@pytest.mark.parametrize("options", ["size=16k", "ro"])
-def test_a_stack_without_room_says_so_in_a_sentence(volume: Volume, options: str) -> None:
+@pytest.mark.parametrize(("options", "mend"), [("size=16k", "make room"), ("ro", "mend that")])
+def test_a_stack_that_can_not_write_says_so_in_a_sentence(
+    volume: Volume, options: str, mend: str
+) -> None:
     folder = volume(options)
     if options != "ro":
         filled(folder)
 
-    with pytest.raises(Unavailable, match=rf"{folder}/run.*: .*; make room and start again"):
+    with pytest.raises(Unavailable, match=rf"{folder}/run.*: .*; {mend} and start again"):
         Stack(folder / "run", environ={}).up()
 
     assert list(folder.rglob("stack.json")) == []
@@ -139,9 +141,10 @@ def test_a_broker_whose_disk_fills_up_keeps_all_that_it_acknowledged(
         broker.create([TopicSpec("full", 1)])
         kept = _until_it_ends(kafka.bootstrap, supervisor, folder)
         (folder / "ballast").unlink()
-        eventually(lambda: broker.bounds("full", 0)[1] >= kept, within_s=120, every_s=0.5)
+        eventually(lambda: _end(broker) >= kept, within_s=120, every_s=0.5)
         assert _values(kafka.bootstrap, kept) == [b"%d" % number for number in range(kept)]
-    assert any("No space left" in line for line in said)
+    # its log is on the same volume, so its last words may be cut off
+    assert any(word in line for line in said for word in ("No space left", "failed log dir")), said
 
 
 def _until_it_ends(bootstrap: str, supervisor: Supervisor, folder: Path) -> int:
@@ -168,6 +171,14 @@ def _until_it_ends(bootstrap: str, supervisor: Supervisor, folder: Path) -> int:
         number += 1
     producer.flush(5)
     return len(acknowledged)
+
+
+def _end(broker: KafkaBroker) -> int:
+    """-1 while it is being started again."""
+    try:
+        return broker.bounds("full", 0)[1]
+    except Unavailable:
+        return -1
 
 
 def _values(bootstrap: str, count: int) -> list[bytes | None]:
