@@ -17,6 +17,7 @@ from driftloop.client.problems import ago
 WHOLE, WRONG, UNKNOWN = 0, 1, 2
 COLOURS: Mapping[str, str] = {
     "wrong": "red",
+    "unknown": "yellow",
     "fail": "red",
     "warn": "yellow",
     "note": "dim",
@@ -34,7 +35,7 @@ def add_to(app: typer.Typer) -> None:
 
 def status(ctx: typer.Context, pipeline: Named = "", as_program: Json = False) -> None:
     """Is the loop whole? Services, pipelines, and what is wrong with what to do about it. Exit
-    status: 0 whole, 1 something is wrong, 2 it can't be told (no broker)."""
+    status: 0 whole, 1 something is wrong, 2 it can't be told (no broker, or a busy one)."""
     try:
         found = client(ctx).status(pipeline)
     except Unavailable as error:
@@ -43,7 +44,7 @@ def status(ctx: typer.Context, pipeline: Named = "", as_program: Json = False) -
         as_json(found)
     else:
         _draw(found)
-    raise typer.Exit(WHOLE if found["whole"] else WRONG)
+    raise typer.Exit({True: WHOLE, False: WRONG}.get(found["whole"], UNKNOWN))
 
 
 def doctor(ctx: typer.Context, as_program: Json = False, everything: Everything = False) -> None:
@@ -91,15 +92,19 @@ def _draw(found: Mapping[str, Any]) -> None:
 
 def _verdict(found: Mapping[str, Any]) -> None:
     out = console()
-    wrong = [one for one in found["problems"] if one["level"] == "wrong"]
-    says = "the loop is whole" if found["whole"] else f"{len(wrong)} things are wrong"
-    says = "one thing is wrong" if len(wrong) == 1 else says
-    out.print(Text(says, style="bold green" if found["whole"] else "bold red"))
+    wrong = sum(one["level"] == "wrong" for one in found["problems"])
+    verdict = {
+        True: ("the loop is whole", "bold green"),
+        None: ("cannot tell whether the loop is whole", "bold yellow"),
+        False: ("one thing is wrong" if wrong == 1 else f"{wrong} things are wrong", "bold red"),
+    }
+    says, style = verdict[found["whole"]]
+    out.print(Text(says, style=style))
     for one in found["problems"]:
-        line = Text(f"{one['level']:<6}", style=COLOURS[one["level"]])
+        line = Text(f"{one['level']:<8}", style=COLOURS[one["level"]])
         line.append(f"{one['where']}: {one['says']}", style="default")
         out.print(line)
-        out.print(Text(f"      → {one['mend']}", style="dim"))
+        out.print(Text(f"        → {one['mend']}", style="dim"))
     out.print()
 
 
@@ -126,23 +131,31 @@ def _replica(one: Mapping[str, Any], now_ms: int) -> str:
 
 
 def _pipeline_row(one: Mapping[str, Any], now_ms: int) -> Sequence[object]:
-    live, last, run = one["live"], one["last_trigger"], one["open_run"]
     coverage = one["label_coverage"]
+    told = (("live", _live), ("last_trigger", _trigger), ("open_run", _run))
     return [
         one["name"],
         one["model"],
-        f"{ago(live['since_ms'], now_ms)}: {_why(live)}" if live else "",
-        f"{last['trigger']} {ago(last['at_ms'], now_ms)} ago: {_came(last)}" if last else "",
-        f"{run['run_id']}, {run['stage']} for {ago(run['since_ms'], now_ms)}" if run else "",
+        *("unknown" if name in one["unknown"] else say(one[name], now_ms) for name, say in told),
         one["event_time"][:16].replace("T", " "),
         f"{coverage:.1%}" if coverage is not None else "",
     ]
 
 
-def _why(live: Mapping[str, Any]) -> str:
+def _live(live: Mapping[str, Any] | None, now_ms: int) -> str:
+    if live is None:
+        return ""
     run = f", {live['run_id']}" if live["run_id"] else ""
     reason = f" ({live['reason']})" if live["reason"] else ""
-    return f"{live['cause']} by {live['by']}{run}{reason}"
+    return f"{ago(live['since_ms'], now_ms)}: {live['cause']} by {live['by']}{run}{reason}"
+
+
+def _trigger(last: Mapping[str, Any] | None, now_ms: int) -> str:
+    return f"{last['trigger']} {ago(last['at_ms'], now_ms)} ago: {_came(last)}" if last else ""
+
+
+def _run(run: Mapping[str, Any] | None, now_ms: int) -> str:
+    return f"{run['run_id']}, {run['stage']} for {ago(run['since_ms'], now_ms)}" if run else ""
 
 
 def _came(last: Mapping[str, Any]) -> str:

@@ -166,7 +166,7 @@ def _numbers(datatype: str, raw: bytes) -> Sequence[float]:
 
 def _no_health(address: str, error: Any) -> str:
     if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
-        if listens(address, ANSWER_WITHIN_S):
+        if any(listens(each.strip(), ANSWER_WITHIN_S) for each in address.split(",")):
             return f"what listens at {address} is none of ours, or hangs: it speaks no gRPC"
         return f"nothing listens at {address}"
     return f"what listens at {address} is none of ours ({error.code().name})"

@@ -18,6 +18,7 @@ RECOMMIT_MINUTES = 60  # how often offsets of attached topics are renewed
 MESSAGE_BYTES_MIN = 1_048_576  # Kafka's default, less a little; envelopes are at most 1 MB
 SOURCE_RETENTION_MS_MIN = 6 * 3_600_000  # a night's outage of ours must lose no row
 HOUR_MS = 3_600_000
+RIGHTS = ("DESCRIBE", "DESCRIBE_CONFIGS", "READ")  # what this client needs of a topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +194,8 @@ def _declared(ground: Ground) -> Iterator[Finding]:
     missing: dict[str, list[str]] = {}  # by what makes them again
     for wanted in ground.wanted:
         topic = ground.topics.get(wanted.name)
+        if wanted.name in ground.hidden:
+            continue
         if topic is None:
             missing.setdefault(_make_mend(wanted.name), []).append(wanted.name)
             continue
@@ -265,6 +268,8 @@ def _sources(ground: Ground) -> Iterator[Finding]:
     for one in ground.pipelines:
         for name in one.sources:
             topic = ground.topics.get(name)
+            if name in ground.hidden:
+                continue
             if topic is None:
                 yield Finding(
                     "fail",
@@ -288,8 +293,18 @@ def _permissions(ground: Ground) -> Iterator[Finding]:
     for sentence in (*ground.cluster.denied, *ground.denied):
         what, _, mend = sentence.partition(": ")
         yield Finding("fail", "permissions", what, mend)
+    if ground.hidden:
+        rights = " ".join(f"--operation {right}" for right in RIGHTS)
+        named = " ".join(f"--topic {name}" for name in ground.hidden)
+        yield Finding(
+            "fail",
+            "permissions",
+            f"not allowed to see {', '.join(ground.hidden)}: whether they are there can't be told",
+            f"kafka-acls.sh --bootstrap-server {ground.bootstrap} --add "
+            f"--allow-principal User:NAME {rights} {named}",
+        )
     for topic in ground.topics.values():
-        missing = {"READ", "DESCRIBE", "DESCRIBE_CONFIGS"} - (topic.allowed or frozenset())
+        missing = set(RIGHTS) - (topic.allowed or frozenset())
         if topic.allowed is not None and missing:
             rights = " ".join(f"--operation {right}" for right in sorted(missing))
             yield Finding(

@@ -6,21 +6,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from driftloop.client.ground import Finding, Ground
+from driftloop.client.ground import Beat, Finding, Ground, Severity
+from driftloop.client.pulses import SKEW_MS
 
-PORTS = {"registry": 17101, "features": 17102, "serving": 17103, "training": 17104,
-         "evaluation": 17105}  # fmt: skip
-SKEW_WARN_MS, SKEW_FAIL_MS = 2_000, 60_000
+SKEW_FAIL_MS = 60_000
 BEAT_OLD_MS = 10_000  # of a process that no longer pulses: says nothing of clocks
 FREE_FAIL_BYTES, FREE_WARN_BYTES = 1_000_000_000, 5_000_000_000
 OPEN_MS_MAX = 60_000  # our transactions are ended by the broker after 5 s
+MARKER = 1  # message: what ended the last transaction stands behind what a group has read
 SPENT_SHARE_MAX = 0.8  # of the retention, by the record that a group reads next
 SHARED = ("features", "serving", "monitor")  # their replicas share the N partitions
 
 
 def _services(ground: Ground) -> Iterator[Finding]:
     """Each that clients ask answers gRPC, and it is ours."""
-    pulsing = {beat.service for beat in ground.beats if _fresh(ground, beat.at_ms)}
+    pulsing = {beat.service for beat in ground.beats if _fresh(ground, beat)}
     for service, trouble in ground.calls.items():
         setting = f"DRIFTLOOP_{service.upper()}"
         if not trouble:
@@ -62,28 +62,26 @@ def _clocks(ground: Ground) -> Iterator[Finding]:
     """By the pulses: written by the sender's clock, stamped by the broker's."""
     good = 0
     for beat in ground.beats:
-        # a pulse takes some milliseconds to be appended; only a busy machine takes a second
         skew_ms = beat.at_ms - beat.appended_ms
-        if abs(skew_ms) <= SKEW_WARN_MS:
+        if abs(skew_ms) <= SKEW_MS:
             good += 1
             continue
-        yield Finding(
-            "fail" if abs(skew_ms) > SKEW_FAIL_MS else "warn",
-            beat.replica,
-            f"its clock is {abs(skew_ms) / 1_000:.1f} s {'ahead of' if skew_ms > 0 else 'behind'} "
-            "the broker's",
-            "run NTP on both machines (`timedatectl set-ntp true`)",
-        )
-    newest = max((beat.appended_ms for beat in ground.beats), default=0)
-    if newest - ground.now_ms > SKEW_WARN_MS:
-        yield Finding(
-            "warn",
-            "this machine",
-            f"its clock is {(newest - ground.now_ms) / 1_000:.1f} s behind the broker's",
-            "run NTP on both machines (`timedatectl set-ntp true`)",
-        )
+        severity: Severity = "fail" if abs(skew_ms) > SKEW_FAIL_MS else "warn"
+        yield _wrong_clock(severity, beat.replica, skew_ms)
+    if ground.skew_ms:
+        yield _wrong_clock("warn", "this machine", ground.skew_ms)
     if good:
         yield Finding("ok", "clocks", f"{good} processes agree with the broker within 2 s")
+
+
+def _wrong_clock(severity: Severity, whose: str, skew_ms: int) -> Finding:
+    return Finding(
+        severity,
+        whose,
+        f"its clock is {abs(skew_ms) / 1_000:.1f} s {'ahead of' if skew_ms > 0 else 'behind'} the "
+        "broker's",
+        "run NTP on both machines (`timedatectl set-ntp true`)",
+    )
 
 
 def _disks(ground: Ground) -> Iterator[Finding]:
@@ -111,8 +109,8 @@ def _standings(ground: Ground) -> Iterator[Finding]:
             continue
         where = f"{one.group} in {topic}[{number}]"
         kept_ms = int(state.config.get("retention.ms", "-1"))
-        if one.offset < ends.first:
-            lost = ends.first - one.offset
+        lost = ends.first - one.offset
+        if lost > MARKER:
             yield Finding(
                 "fail",
                 where,
@@ -154,7 +152,7 @@ def _idle(ground: Ground) -> Iterator[Finding]:
     """More replicas than partitions: some have nothing to do."""
     most = max((one.partitions for one in ground.pipelines), default=0)
     for service in SHARED:
-        beats = [b for b in ground.beats if b.service == service and _fresh(ground, b.at_ms)]
+        beats = [b for b in ground.beats if b.service == service and _fresh(ground, b)]
         if most and len(beats) > most:
             yield Finding(
                 "warn",
@@ -169,8 +167,8 @@ def _unread(ground: Ground) -> Iterator[Finding]:
         yield Finding("warn", "doctor", what, "ask again when the broker is less busy")
 
 
-def _fresh(ground: Ground, at_ms: int) -> bool:
-    return abs(ground.now_ms - at_ms) <= BEAT_OLD_MS
+def _fresh(ground: Ground, beat: Beat) -> bool:
+    return ground.now_ms - beat.appended_ms <= BEAT_OLD_MS
 
 
 def _spent(ground: Ground, appended_ms: int, kept_ms: int) -> bool:

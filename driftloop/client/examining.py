@@ -5,11 +5,11 @@ real ones, where groups stand, pulses, disks, and whether services can be called
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from driftloop import spec, topology
-from driftloop.client import reading
+from driftloop.client import pulses, reading
 from driftloop.client.addresses import Place
 from driftloop.client.calls import Calls
 from driftloop.client.ground import Beat, Disk, Ground, Needs, Standing, needs
@@ -22,11 +22,11 @@ from driftloop.kit.errors import Refused, Unavailable
 from driftloop.kit.version import VERSION
 
 CALL_S = 1.0
-BEATS_MS = 60_000
 LOOKED_AT_MAX = 24  # records that are read for their time, each some 50 ms
-GROUPS = (  # whose they are: heads of the names of our groups
-    "ingestion-order-", "features-windows-", "features-join-", "serving-scores-",
-    "monitor-buckets-", "monitor-decide-", "registry", "training-control", "evaluation-control",
+CONTROL = ("registry", "training-control", "evaluation-control")  # groups of the control topics
+LOOPS = (  # each with a group of a pipeline's generation
+    "ingestion-order", "features-windows", "features-join", "serving-scores", "monitor-buckets",
+    "monitor-decide",
 )  # fmt: skip
 LOOPBACK = ("127.", "localhost", "[::1]")
 
@@ -48,12 +48,14 @@ class Examining:
         pipelines, wanted = self._declared()
         sources = [topic for one in pipelines for topic in one.sources]
         names = [spec.name for spec in wanted] + sources
-        found = self._admin.topics(sorted(set(names)))
+        asked = self._admin.topics(sorted(set(names)))
+        found = {name: state for name, state in asked.items() if state is not None}
         parts = [(t.name, n) for t in found.values() for n in range(t.partitions)]
         ends = self._ends(parts)
-        standings, opened, beats = self._standings(ends), self._open(ends), self._beats()
+        standings, opened = self._standings(ends, groups(pipelines)), self._open(ends)
+        beats, skew_ms = self._beats()
         return Ground(
-            self._clock.ms(),  # after the pulses were read, so that none of them is of the future
+            self._clock.ms() - skew_ms,
             common.kafka_bootstrap,
             VERSION,
             cluster,
@@ -68,6 +70,8 @@ class Examining:
             {name: self._calls.trouble(name, CALL_S) for name in self._calls.services},
             self._denied,
             self._unread,
+            [name for name, state in asked.items() if state is None],
+            skew_ms,
         )
 
     def _cluster(self) -> ClusterState:
@@ -103,13 +107,13 @@ class Examining:
             self._unread.append(f"ends of topics: {error}")
         return {}
 
-    def _standings(self, ends: Mapping[Partition, Ends]) -> list[Standing]:
-        """Every committed offset of ours; for those with most to read, how old the next record
+    def _standings(self, ends: Mapping[Partition, Ends], ours: Collection[str]) -> list[Standing]:
+        """Every committed offset of `ours`; for those with most to read, how old the next record
         is."""
         found: list[Standing] = []
         try:
             for group in self._admin.groups():
-                if group.startswith(GROUPS):
+                if group in ours:
                     committed = self._admin.committed(group)
                     found += [Standing(group, part, at) for part, at in committed.items()]
         except Refused as error:
@@ -125,7 +129,7 @@ class Examining:
     def _aged(self, one: Standing, ends: Ends) -> Standing:
         if not ends.first <= one.offset < ends.end:
             return one
-        at_ms = self._appended_ms(one.partition, one.offset)
+        at_ms = self._appended_ms(one.partition, one.offset, committed=True)
         return Standing(one.group, one.partition, one.offset, at_ms)
 
     def _open(self, ends: Mapping[Partition, Ends]) -> Mapping[Partition, int]:
@@ -138,22 +142,21 @@ class Examining:
                 found[part] = at_ms
         return found
 
-    def _appended_ms(self, part: Partition, offset: int) -> int | None:
+    def _appended_ms(self, part: Partition, offset: int, *, committed: bool = False) -> int | None:
         try:
-            return self._admin.appended_ms(part, offset)
+            return self._admin.appended_ms(part, offset, committed=committed)
         except (Refused, Unavailable) as error:
             self._unread.append(f"{part[0]}[{part[1]}]: {error}")
             return None
 
-    def _beats(self) -> list[Beat]:
-        """Of each replica of the last minute the pulse that took the shortest way."""
-        topic = topics.PULSE.topic()
-        if self._broker.partitions(topic.name) is None:
-            return []
-        start = self._broker.offset_at(topic.name, 0, self._clock.ms() - BEATS_MS)
-        end = self._broker.bounds(topic.name, 0)[1]
+    def _beats(self) -> tuple[list[Beat], int]:
+        """Of each replica of the last minute the pulse that took the shortest way; and how far our
+        clock is ahead of the broker's."""
+        found = pulses.lately(self._broker)
+        newest_ms = found[-1].time_ms if found else 0
+        skew_ms = pulses.skew_ms(self._broker, self._clock, newest_ms)
         best: dict[str, Beat] = {}
-        for event in reading.between(self._broker, topic, start, end):
+        for event in found:
             pulse = event.message
             beat = Beat(pulse.service, pulse.replica, pulse.version, pulse.at_ms, event.time_ms)
             known = best.get(beat.replica)
@@ -161,7 +164,7 @@ class Examining:
                 best[beat.replica] = beat
             if pulse.ended:
                 del best[beat.replica]
-        return [best[name] for name in sorted(best)]
+        return [best[name] for name in sorted(best)], skew_ms
 
     def _disks(self, brokers: Sequence[BrokerState]) -> Iterator[Disk]:
         """Ours, and the broker's where it is on this machine."""
@@ -177,6 +180,13 @@ class Examining:
             if Path(path).is_dir():
                 used = shutil.disk_usage(path)
                 yield Disk(path, of, used.free, used.total)
+
+
+def groups(pipelines: Sequence[Needs]) -> frozenset[str]:
+    """Of what is declared now. Those of removed pipelines and of earlier generations stand still,
+    and nobody misses what they have not read."""
+    owned = [f"{loop}-{one.name}.g{one.generation}" for one in pipelines for loop in LOOPS]
+    return frozenset([*CONTROL, *owned])
 
 
 def _way(beat: Beat) -> int:

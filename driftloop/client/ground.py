@@ -12,8 +12,6 @@ from driftloop.kit.broker import Partition, TopicSpec
 
 Severity = Literal["ok", "warn", "fail"]
 US_PER_MS = 1_000
-# topics of a pipeline → what must be kept in them, beside what they are declared to keep
-HELD = ("records", "labels", "features", "predictions", "examples")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ class Disk:
 class Ground:
     """All that was gathered; what could not be asked is in `denied` and `unread`."""
 
-    now_ms: int
+    now_ms: int  # by the broker's clock, as far as it is known
     bootstrap: str
     version: str  # this client's
     cluster: ClusterState
@@ -90,6 +88,8 @@ class Ground:
     calls: Mapping[str, str] = field(default_factory=dict)  # service → "" or what is wrong
     denied: Sequence[str] = ()
     unread: Sequence[str] = ()
+    hidden: Sequence[str] = ()  # topics of which we may not even see whether they exist
+    skew_ms: int = 0  # this machine's clock is so far ahead of the broker's; 0: it is right
 
 
 def needs(pipeline: spec.Pipeline, generation: int) -> Needs:

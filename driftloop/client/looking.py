@@ -1,5 +1,5 @@
 """What `driftloop status` is told from: pulses, control topics, each source's newest record, and
-whether services can be called; all at once, and what is not there in time is left out.
+whether services can be called; all at once, and what is not there in time is told as unknown.
 
 Works while the registry, or any service, is down: it asks the log.
 """
@@ -13,12 +13,12 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from driftloop import spec
-from driftloop.client import reading
+from driftloop.client import pulses, reading
 from driftloop.client.calls import Calls
-from driftloop.client.overview import Facts, SourceFacts
+from driftloop.client.overview import Asked, Facts, SourceFacts
+from driftloop.client.pulses import TAIL_RECORDS
 from driftloop.contracts import topics
 from driftloop.contracts.model_pb2 import PipelineDeclared
-from driftloop.contracts.pulse_pb2 import Pulse
 from driftloop.contracts.retrain_pb2 import Statistics
 from driftloop.kit.broker import Broker, Record
 from driftloop.kit.clock import Clock
@@ -29,18 +29,22 @@ WITHIN_S = 1.7  # of the 2 s in which a person is answered; the rest is Python's
 CALL_S = 0.8
 WORKERS = 6  # each opens a consumer, some 50 ms; more would only share the cores
 NEWEST = 1_000  # control events of a kind; a run has a handful
-PULSES_MS = 60_000
-EARLIER_MS = (
-    300_000,
-    900_000,
-    2_700_000,
-)  # where silent replicas are looked for, 5 s of pulses each
-EARLIER_SPAN_MS = 5_000
 STATISTICS = 32  # messages of the newest buckets, some kilobytes each
 PARTITIONS_MAX = 8  # of a source topic that are looked at
-TAIL_RECORDS = 8  # at the end of a partition, since transactions leave markers there
+LATE = "was not read in time"
 
 Job = Callable[[], Any]
+BROKER = Asked("broker", "the broker")
+PULSES = Asked("pulses", topics.PULSE.topic().name)
+PIPELINES = Asked("pipelines", topics.PIPELINES.topic().name)
+SILENT = Asked("silent", topics.PULSE.topic().name)
+CLOCK = Asked("clock", topics.PULSE.topic().name)
+EVENTS: Mapping[str, ControlTopic[Any]] = {
+    "requested": topics.RETRAIN_REQUESTED,
+    "resolved": topics.RETRAIN_RESOLVED,
+    "finished": topics.RUN_FINISHED,
+    "progress": topics.TRAINING_PROGRESS,
+}
 
 
 class Looking:
@@ -51,66 +55,78 @@ class Looking:
     ) -> None:
         self._open, self._calls, self._clock = broker, calls, clock
         self._until_s = clock.seconds() + within_s
-        self._found: dict[str, Any] = {}
-        self._left: list[str] = []
+        self._unread: dict[Asked, str] = {}
 
     def facts(self) -> Facts:
         """Unavailable where the broker is away, or told us nothing in time."""
-        asked = {name: partial(self._calls.trouble, name, CALL_S) for name in self._calls.services}
-        called = self._start(asked)
-        opened = self._all({"broker": self._open})
-        if "broker" not in opened:
+        trouble = self._calls.trouble
+        asking = {Asked("call", n): partial(trouble, n, CALL_S) for n in self._calls.services}
+        called = self._start(asking)
+        opened = self._all({BROKER: self._open})
+        if BROKER not in opened:
             raise Unavailable("the broker does not answer in time")
-        broker: Broker = opened["broker"]
+        broker: Broker = opened[BROKER]
         found = self._all(self._first(broker))
-        if "pulses" not in found or "pipelines" not in found:
-            missing = [what for what in ("pulses", "pipelines") if what not in found]
-            raise Unavailable(f"the broker does not give {' and '.join(missing)} in time")
-        declared: Sequence[PipelineDeclared] = found["pipelines"]
-        found |= self._all(self._second(broker, declared))
-        calls = self._collect(called, min(self._until_s, self._clock.seconds() + CALL_S))
+        for asked in (PULSES, PIPELINES):
+            if asked not in found:
+                raise Unavailable(f"{asked.topic} {self._unread[asked]}")
+        found |= self._all(self._second(broker, found))
+        answers = self._collect(called, min(self._until_s, self._clock.seconds() + CALL_S))
+        return self._told(found, {asked.topic: answer for asked, answer in answers.items()})
+
+    def _told(self, found: Mapping[Asked, Any], calls: Mapping[str, str]) -> Facts:
+        skew_ms = found.get(CLOCK, 0)
+        by_kind = {asked.what: events for asked, events in found.items() if not asked.pipeline}
+        declared: Sequence[PipelineDeclared] = found[PIPELINES]
         return Facts(
-            self._clock.ms(),
-            found["pulses"],
+            self._clock.ms() - skew_ms,
+            [*found.get(SILENT, ()), *found[PULSES]],
             declared,
-            released=found.get("released", ()),
-            requested=found.get("requested", ()),
-            resolved=found.get("resolved", ()),
-            finished=found.get("finished", ()),
-            progress=found.get("progress", ()),
-            statistics={d.name: found.get(f"statistics of {d.name}", ()) for d in declared},
+            released=by_kind.get("released", ()),
+            **{kind: by_kind.get(kind, ()) for kind in EVENTS},
+            statistics={a.pipeline: found[a] for a in found if a.what == "statistics"},
             sources={d.name: _sources_of(d.name, found) for d in declared},
             calls=calls,
-            unread=sorted(self._left),
+            unread=self._unread,
+            skew_ms=skew_ms,
         )
 
-    def _first(self, broker: Broker) -> Mapping[str, Job]:
-        return {
-            "pulses": lambda: pulses(broker, self._clock.ms()),
-            "pipelines": lambda: _declared(broker),
-            "released": lambda: reading.events(broker, topics.MODEL_RELEASED.topic()),
-            "requested": lambda: _newest(broker, topics.RETRAIN_REQUESTED),
-            "resolved": lambda: _newest(broker, topics.RETRAIN_RESOLVED),
-            "finished": lambda: _newest(broker, topics.RUN_FINISHED),
-            "progress": lambda: _newest(broker, topics.TRAINING_PROGRESS),
+    def _first(self, broker: Broker) -> Mapping[Asked, Job]:
+        released = topics.MODEL_RELEASED.topic()
+        jobs: dict[Asked, Job] = {
+            PULSES: partial(pulses.lately, broker),
+            PIPELINES: partial(_declared, broker),
+            Asked("released", released.name): partial(reading.events, broker, released),
         }
-
-    def _second(self, broker: Broker, declared: Sequence[PipelineDeclared]) -> Mapping[str, Job]:
-        jobs: dict[str, Job] = {}
-        for one in declared:
-            jobs[f"statistics of {one.name}"] = partial(_statistics, broker, one.name)
-            for topic in _source_topics(one):
-                jobs[f"source {one.name} {topic}"] = partial(_source, broker, topic)
+        for kind, topic in EVENTS.items():
+            asked = Asked(kind, topic.topic().name)
+            jobs[asked] = partial(reading.newest, broker, topic.topic(), NEWEST)
         return jobs
 
-    def _all(self, jobs: Mapping[str, Job]) -> dict[str, Any]:
-        """What of it is there in time. Raises what the broker refuses for good."""
+    def _second(self, broker: Broker, found: Mapping[Asked, Any]) -> Mapping[Asked, Job]:
+        """Which the first say where to look for."""
+        events = [event for asked in found if asked != PIPELINES for event in found[asked]]
+        newest_ms = max((event.time_ms for event in events), default=0)
+        jobs: dict[Asked, Job] = {
+            CLOCK: partial(pulses.skew_ms, broker, self._clock, newest_ms),
+            SILENT: partial(_silent, broker, found[PULSES]),
+        }
+        for one in found[PIPELINES]:
+            asked = Asked("statistics", topics.STATISTICS.topic(one.name).name, one.name)
+            jobs[asked] = partial(_statistics, broker, asked.topic)
+            for topic in _source_topics(one):
+                jobs[Asked("source", topic, one.name)] = partial(_source, broker, topic)
+        return jobs
+
+    def _all(self, jobs: Mapping[Asked, Job]) -> dict[Asked, Any]:
+        """What of it is there in time. Raises why the broker can't be opened."""
         found = self._collect(self._start(jobs), self._until_s)
-        self._left += [name for name in jobs if name not in found and name != "broker"]
+        late = [asked for asked in jobs if asked not in found and asked not in self._unread]
+        self._unread |= dict.fromkeys(late, LATE)
         return found
 
-    def _start(self, jobs: Mapping[str, Job]) -> tuple[SimpleQueue[Any], int]:
-        todo: SimpleQueue[tuple[str, Job]] = SimpleQueue()
+    def _start(self, jobs: Mapping[Asked, Job]) -> tuple[SimpleQueue[Any], int]:
+        todo: SimpleQueue[tuple[Asked, Job]] = SimpleQueue()
         done: SimpleQueue[Any] = SimpleQueue()
         for job in jobs.items():
             todo.put(job)
@@ -118,52 +134,34 @@ class Looking:
             threading.Thread(target=_work, args=(todo, done), daemon=True).start()
         return done, len(jobs)
 
-    def _collect(self, started: tuple[SimpleQueue[Any], int], until_s: float) -> dict[str, Any]:
+    def _collect(self, started: tuple[SimpleQueue[Any], int], until_s: float) -> dict[Asked, Any]:
         done, left = started
-        found: dict[str, Any] = {}
+        found: dict[Asked, Any] = {}
         while left:
             try:
-                name, answer, error = done.get(timeout=max(0.0, until_s - self._clock.seconds()))
+                asked, answer, error = done.get(timeout=max(0.0, until_s - self._clock.seconds()))
             except Empty:
                 break
             left -= 1
-            if error is not None and name == "broker":
+            if error is not None and asked == BROKER:
                 raise error
             if error is None:
-                found[name] = answer
+                found[asked] = answer
+            else:
+                self._unread[asked] = f"can't be read: {error}"
         return found
 
 
-def pulses(broker: Broker, now_ms: int) -> list[Pulse]:
-    """Of the last minute, and of some moments before it, the oldest first."""
-    topic = topics.PULSE.topic()
-    if broker.partitions(topic.name) is None:
-        return []
-    recent = broker.offset_at(topic.name, 0, now_ms - PULSES_MS)
-    end = broker.bounds(topic.name, 0)[1]
-    spans = [(recent, end)]
-    for back_ms in EARLIER_MS:
-        start = broker.offset_at(topic.name, 0, now_ms - back_ms)
-        stop = broker.offset_at(topic.name, 0, now_ms - back_ms + EARLIER_SPAN_MS)
-        spans.append((start, min(stop, recent)))
-    found = [
-        event.message
-        for start, stop in spans
-        for event in reading.between(broker, topic, start, stop)
-    ]
-    return sorted(found, key=lambda pulse: pulse.at_ms)
-
-
-def _work(todo: SimpleQueue[tuple[str, Job]], done: SimpleQueue[Any]) -> None:
+def _work(todo: SimpleQueue[tuple[Asked, Job]], done: SimpleQueue[Any]) -> None:
     while True:
         try:
-            name, job = todo.get_nowait()
+            asked, job = todo.get_nowait()
         except Empty:
             return
         try:
-            done.put((name, job(), None))
+            done.put((asked, job(), None))
         except DriftloopError as error:
-            done.put((name, None, error))
+            done.put((asked, None, error))
 
 
 def _declared(broker: Broker) -> list[PipelineDeclared]:
@@ -171,15 +169,17 @@ def _declared(broker: Broker) -> list[PipelineDeclared]:
     return [found[name] for name in sorted(found)]
 
 
-def _newest(broker: Broker, topic: ControlTopic[Any]) -> Sequence[Any]:
-    return reading.newest(broker, topic.topic(), NEWEST)
+def _silent(broker: Broker, recent: pulses.Pulses) -> pulses.Pulses:
+    before = pulses.earlier(broker, recent)
+    return sorted(
+        [*before, *pulses.last_words(broker, before, recent)], key=lambda event: event.time_ms
+    )
 
 
-def _statistics(broker: Broker, pipeline: str) -> list[Statistics]:
-    topic = topics.STATISTICS.topic(pipeline)
-    if broker.partitions(topic.name) is None:
+def _statistics(broker: Broker, topic: str) -> list[Statistics]:
+    if broker.partitions(topic) is None:
         return []
-    return [Statistics.FromString(r.value or b"") for r in _tail(broker, topic.name, 0, STATISTICS)]
+    return [Statistics.FromString(r.value or b"") for r in _tail(broker, topic, 0, STATISTICS)]
 
 
 def _source(broker: Broker, topic: str) -> SourceFacts:
@@ -205,6 +205,5 @@ def _source_topics(declared: PipelineDeclared) -> list[str]:
         return []  # declared by a newer build; the rest can still be told
 
 
-def _sources_of(pipeline: str, found: Mapping[str, Any]) -> list[SourceFacts]:
-    head = f"source {pipeline} "
-    return [answer for name, answer in found.items() if name.startswith(head)]
+def _sources_of(pipeline: str, found: Mapping[Asked, Any]) -> list[SourceFacts]:
+    return [found[a] for a in found if (a.what, a.pipeline) == ("source", pipeline)]

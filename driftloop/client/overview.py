@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from driftloop.client.plain import Plain, iso
+from driftloop.client.pulses import LATELY_MS, Pulses
 from driftloop.contracts.model_pb2 import ModelReleased, PipelineDeclared, RunFinished
-from driftloop.contracts.pulse_pb2 import LoopPulse, Pulse
+from driftloop.contracts.pulse_pb2 import LoopPulse
 from driftloop.contracts.retrain_pb2 import (
     RetrainRequested,
     RetrainResolved,
@@ -24,8 +25,24 @@ SERVICES = ("registry", "ingestion", "features", "serving", "monitor", "training
 BY_PIPELINE = ("ingestion", "features", "serving", "monitor")  # a loop for each pipeline
 SILENT_MS = 10_000  # a process pulses every second; ten missed are no hiccup
 GROWS_RECORDS_MIN = 500  # less is what lies between two transactions
-GROWS_RATIO_MIN = 1.2  # over the pulses that are looked at, a minute
+GROWS_RATIO_MIN = 1.2  # over the pulses of the last minute
 GROWS_SPAN_MS_MIN = 5_000
+# what is told of a pipeline → the control events that it is told from
+FROM: Mapping[str, Sequence[str]] = {
+    "live": ("released",),
+    "last_trigger": ("requested", "resolved", "finished"),
+    "open_run": ("resolved", "finished"),
+    "last_runs": ("finished",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question: what is told by its answer, the topic that has it, and of which pipeline."""
+
+    what: str
+    topic: str
+    pipeline: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +57,10 @@ class SourceFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that was found out, and what was not in time (`unread`)."""
+    """All that was found out. `unread`: what was not, and why, in words."""
 
-    now_ms: int
-    pulses: Sequence[Pulse] = ()  # of the last minute and a few before, the oldest first
+    now_ms: int  # by the broker's clock, as far as it is known
+    pulses: Pulses = ()  # of the last minute, and some from before it; the oldest first
     declared: Sequence[PipelineDeclared] = ()
     released: Sequence[Event[ModelReleased]] = ()
     requested: Sequence[Event[RetrainRequested]] = ()
@@ -53,7 +70,8 @@ class Facts:
     statistics: Mapping[str, Sequence[Statistics]] = field(default_factory=dict)
     sources: Mapping[str, Sequence[SourceFacts]] = field(default_factory=dict)
     calls: Mapping[str, str] = field(default_factory=dict)  # service → "" or why it can't be asked
-    unread: Sequence[str] = ()
+    unread: Mapping[Asked, str] = field(default_factory=dict)
+    skew_ms: int = 0  # this machine's clock is so far ahead of the broker's; 0: it is right
 
 
 def services(facts: Facts) -> list[Plain]:
@@ -64,10 +82,11 @@ def services(facts: Facts) -> list[Plain]:
 
 
 def processes(facts: Facts) -> list[Plain]:
-    """Each replica that has pulsed lately: running, silent, or ended in good order."""
-    history: dict[tuple[str, str], list[Pulse]] = {}
-    for pulse in facts.pulses:
-        history.setdefault((pulse.service, pulse.replica), []).append(pulse)
+    """Each replica that has pulsed: running, silent, or ended in good order."""
+    history: dict[tuple[str, str], Pulses] = {}
+    for event in facts.pulses:
+        key = event.message.service, event.message.replica
+        history[key] = [*history.get(key, ()), event]
     return [_process(history[key], facts.now_ms) for key in sorted(history)]
 
 
@@ -103,29 +122,36 @@ def _states(live: Sequence[Plain]) -> dict[str, int]:
     return found
 
 
-def _process(history: Sequence[Pulse], now_ms: int) -> Plain:
-    newest = history[-1]
-    oldest = next((p for p in history if p.started_ms == newest.started_ms), newest)
-    before = {loop.loop: loop for loop in oldest.loops}
-    span_ms = newest.at_ms - oldest.at_ms
+def of_last_minute(pulses: Pulses, now_ms: int) -> Pulses:
+    """Those that tell how it is now; an older one only tells that somebody was there."""
+    return [event for event in pulses if now_ms - event.time_ms <= LATELY_MS]
+
+
+def _process(history: Pulses, now_ms: int) -> Plain:
+    last, newest = history[-1], history[-1].message
+    start = [e for e in history if e.message.started_ms == newest.started_ms]
+    oldest = (of_last_minute(start, now_ms) or [last])[0]
+    before = {loop.loop: loop for loop in oldest.message.loops}
+    span_ms = newest.at_ms - oldest.message.at_ms
     loops = [_loop(loop, before.get(loop.loop, loop), span_ms) for loop in newest.loops]
-    last = max(loops, key=lambda loop: loop["last_error_ms"], default=None)
-    state = "silent" if now_ms - newest.at_ms > SILENT_MS else "running"
+    error = max(loops, key=lambda loop: loop["last_error_ms"], default=None)
+    state = "silent" if now_ms - last.time_ms > SILENT_MS else "running"
     return {
         "service": newest.service,
         "replica": newest.replica,
         "state": "ended" if newest.ended else state,
         "version": newest.version,
-        "at_ms": newest.at_ms,
+        "at_ms": last.time_ms,
         "started_ms": newest.started_ms,
+        "restarted": len(start) < len(history),
         "up_s": round((newest.at_ms - newest.started_ms) / 1_000, 1),
         "cpu_s": round(newest.cpu_s, 1),
         "rss_mb": round(newest.rss_mb),
         "lag_records": sum(loop["lag_records"] for loop in loops),
         "lag_grows": any(loop["lag_grows"] for loop in loops),
         "rows_per_s": round(sum(loop["rows_per_s"] for loop in loops), 1),
-        "last_error": last["last_error"] if last else "",
-        "last_error_ms": last["last_error_ms"] if last else 0,
+        "last_error": error["last_error"] if error else "",
+        "last_error_ms": error["last_error_ms"] if error else 0,
         "loops": loops,
     }
 
@@ -152,7 +178,7 @@ def _loop(loop: LoopPulse, before: LoopPulse, span_ms: int) -> Plain:
 
 
 def _pipeline(declared: PipelineDeclared, facts: Facts, running: Sequence[Plain]) -> Plain:
-    name = declared.name
+    name, unknown = declared.name, _unknown(facts)
     live = _live(name, facts.released)
     loops = [
         {**loop, "service": p["service"]}
@@ -167,11 +193,13 @@ def _pipeline(declared: PipelineDeclared, facts: Facts, running: Sequence[Plain]
         "declaration": declared.version,
         "generation": declared.generation,
         "declared_ms": declared.at_ms,
-        "model": f"{name}@{live['version']}" if live else "none yet",
+        "model": "unknown" if "live" in unknown else _model(name, live),
         "live": live,
         "last_trigger": _last_trigger(name, facts),
         "open_run": runs["open"],
         "last_runs": runs["ended"],
+        **dict.fromkeys(unknown),
+        "unknown": unknown,
         "event_time": _event_time(loops, statistics),
         "label_coverage": _coverage(statistics),
         "lag_records": sum(loop["lag_records"] for loop in loops),
@@ -184,6 +212,16 @@ def _pipeline(declared: PipelineDeclared, facts: Facts, running: Sequence[Plain]
             if loop["state"] in ("failed", "crashed")
         ],
     }
+
+
+def _model(name: str, live: Plain | None) -> str:
+    return f"{name}@{live['version']}" if live else "none yet"
+
+
+def _unknown(facts: Facts) -> list[str]:
+    """Which of a pipeline's fields can't be told."""
+    unread = {asked.what for asked in facts.unread}
+    return [name for name, kinds in FROM.items() if unread.intersection(kinds)]
 
 
 def _live(name: str, released: Sequence[Event[ModelReleased]]) -> Plain | None:

@@ -1,6 +1,7 @@
 """What is wrong with a loop, in plain words, each with what to do about it. Pure.
 
-`wrong`: the loop is not whole. `note`: good to know, the loop goes on.
+`wrong`: the loop is not whole. `unknown`: it may be wrong, and can't be told now. `note`: good to
+know, the loop goes on.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from driftloop.client.overview import (
     BY_PIPELINE,
     SERVICES,
     Facts,
+    of_last_minute,
     pipelines,
     processes,
     services,
@@ -28,64 +30,91 @@ DEAD_SHARE_MAX = 0.05
 SOURCE_SILENT_MS = 3_600_000
 COVERAGE_MIN = 0.5
 TAKEN = ("accepted", "duplicate", "late")  # what else ingestion counts are rules that were broken
+ORDER = ("wrong", "unknown", "note")
+UNTOLD = {  # what can't be told, by what was not read; of anything else a note is enough
+    "released": "which model is live",
+    "requested": "the last trigger",
+    "resolved": "what came of the last trigger, and which run is open",
+    "finished": "how runs ended, and which is open",
+    "source": "whether this source is there",
+    "silent": "who fell silent over a minute ago, and whether with a good-bye",
+    "clock": "whether this machine's clock, which ages are told by, is right",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """`where`: a service or a pipeline."""
 
-    level: Literal["wrong", "note"]
+    level: Literal["wrong", "unknown", "note"]
     where: str
     says: str
     mend: str
 
 
 def status(facts: Facts, pipeline: str = "") -> Plain:
-    """All that `driftloop status` tells; `whole` is False where anything is wrong. Refused: no such
-    pipeline."""
+    """All that `driftloop status` tells; `whole` is False where anything is wrong, and None where
+    that can't be told. Refused: no such pipeline."""
     known = [one.name for one in facts.declared]
     if pipeline and pipeline not in known:
         raise Refused(f"no pipeline {pipeline}; there are {', '.join(known) or 'none'}")
     found = problems(facts, pipeline)
+    levels = {one.level for one in found}
     return {
-        "whole": not any(one.level == "wrong" for one in found),
+        "whole": False if "wrong" in levels else None if "unknown" in levels else True,
         "at_ms": facts.now_ms,
         "services": services(facts),
         "processes": processes(facts),
         "pipelines": [one for one in pipelines(facts) if pipeline in ("", one["name"])],
         "problems": [asdict(one) for one in found],
-        "unread": list(facts.unread),
+        "unread": [f"{asked.topic} {why}" for asked, why in facts.unread.items()],
+        "skew_ms": facts.skew_ms,
     }
 
 
 def problems(facts: Facts, pipeline: str = "") -> list[Problem]:
     """What is wrong first; of one pipeline and of all services where it is named."""
-    found = [*_unread(facts)]
+    found = [*_unread(facts, pipeline), *_clock(facts)]
     for service in services(facts):
         found += _service(service, facts)
     for one in pipelines(facts):
         if pipeline in ("", one["name"]):
             for check in _CHECKS:
                 found += check(one, facts)
-    return sorted(found, key=lambda problem: problem.level != "wrong")
+    return sorted(found, key=lambda problem: ORDER.index(problem.level))
 
 
-def _unread(facts: Facts) -> Iterator[Problem]:
-    for what in facts.unread:
+def _unread(facts: Facts, pipeline: str) -> Iterator[Problem]:
+    for asked, why in facts.unread.items():
+        if pipeline and asked.pipeline not in ("", pipeline):
+            continue
+        untold = UNTOLD.get(asked.what)
         yield Problem(
-            "note", "broker", f"{what} could not be read in time", "ask again when it is less busy"
+            "unknown" if untold else "note",
+            asked.pipeline or "broker",
+            f"unknown: {asked.topic} {why}" + (f": {untold}" if untold else ""),
+            "ask again when the broker is less busy",
+        )
+
+
+def _clock(facts: Facts) -> Iterator[Problem]:
+    if facts.skew_ms:
+        off = f"{abs(facts.skew_ms) / 1_000:.0f} s {'ahead of' if facts.skew_ms > 0 else 'behind'}"
+        yield Problem(
+            "note",
+            "this machine",
+            f"its clock is {off} the broker's, by which all ages are told",
+            "run NTP on it (`timedatectl set-ntp true`)",
         )
 
 
 def _service(service: Plain, facts: Facts) -> Iterator[Problem]:
     name, replicas = service["service"], service["replicas"]
     if not service["running"] and name in SERVICES:
-        last = max((p["at_ms"] for p in replicas), default=0)
-        seen = f"its last pulse is {ago(last, facts.now_ms)} old" if last else "none was seen"
         yield Problem(
             "wrong",
             name,
-            f"no replica runs: {seen}",
+            f"no replica runs: {_seen(replicas, facts.now_ms)}",
             f"start it (`make run`, or `docker compose up -d {name}`); its log says why it ended",
         )
     for replica in _lost(replicas):
@@ -105,11 +134,23 @@ def _service(service: Plain, facts: Facts) -> Iterator[Problem]:
         )
 
 
+def _seen(replicas: Sequence[Plain], now_ms: int) -> str:
+    last = max(replicas, key=lambda p: p["at_ms"], default=None)
+    if last is None:
+        return "none was seen"
+    if last["state"] == "ended":
+        return f"it ended in good order {ago(last['at_ms'], now_ms)} ago"
+    return f"its last pulse is {ago(last['at_ms'], now_ms)} old"
+
+
 def _lost(replicas: Sequence[Plain]) -> list[Plain]:
-    """Silent, and not replaced since: a restart without a slot comes back under another name."""
-    silent = [p for p in replicas if p["state"] == "silent"]
-    began = [p["started_ms"] for p in replicas if p["state"] == "running"]
-    return [p for p in silent if not any(at > p["at_ms"] for at in began)]
+    """Silent, and not replaced since: a restart without a slot comes back under another name, so
+    each that began stands for the one that went just before it."""
+    gone = sorted((p for p in replicas if p["state"] != "running"), key=lambda p: p["at_ms"])
+    for began_ms in sorted(p["at_ms"] - p["up_s"] * 1_000 for p in replicas if not p["restarted"]):
+        before = [p for p in gone if p["at_ms"] < began_ms]
+        gone = [p for p in gone if not before or p is not before[-1]]
+    return [p for p in gone if p["state"] == "silent"]
 
 
 def _loops(pipeline: Plain, facts: Facts) -> Iterator[Problem]:
@@ -175,6 +216,8 @@ def _lag(pipeline: Plain, facts: Facts) -> Iterator[Problem]:
 
 def _model(pipeline: Plain, facts: Facts) -> Iterator[Problem]:
     live = pipeline["live"]
+    if "live" in pipeline["unknown"]:
+        return
     if live is None:
         yield Problem(
             "note",
@@ -208,7 +251,7 @@ def _runs(pipeline: Plain, facts: Facts) -> Iterator[Problem]:
             f"run {run['run_id']} is past its deadline and has no end",
             "the registry closes it: is the registry running?",
         )
-    ended = [one["outcome"] for one in pipeline["last_runs"]]
+    ended = [one["outcome"] for one in pipeline["last_runs"] or ()]
     if ended and ended[-1] in ("failed", "timed_out"):
         yield Problem(
             "wrong",
@@ -288,11 +331,11 @@ def _rows(pipeline: Plain, facts: Facts) -> Iterator[Problem]:
 
 
 def _dead(name: str, facts: Facts) -> tuple[int, int]:
-    """Dead letters, and rows taken, between the oldest and the newest pulse of each replica of
-    ingestion."""
+    """Dead letters, and rows taken, between the oldest and the newest pulse of the last minute of
+    each replica of ingestion."""
     first: dict[str, tuple[int, int]] = {}
     last: dict[str, tuple[int, int]] = {}
-    for pulse in facts.pulses:
+    for pulse in (event.message for event in of_last_minute(facts.pulses, facts.now_ms)):
         for loop in pulse.loops:
             if pulse.service == "ingestion" and loop.pipeline == name:
                 start = f"{pulse.replica} {pulse.started_ms}"

@@ -7,7 +7,7 @@ not resolve to offsets.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TypeVar
@@ -86,7 +86,7 @@ def events(broker: Broker, topic: Topic[M], pipeline: str = "") -> Sequence[Even
         return []
     return [
         event
-        for event in _well_formed(broker, topic)
+        for event in parsed(topic, records(broker, topic.name))
         if not pipeline or getattr(event.message, "pipeline", pipeline) == pipeline
     ]
 
@@ -110,21 +110,24 @@ def newest(broker: Broker, topic: Topic[M], count: int) -> Sequence[Event[M]]:
     if broker.partitions(topic.name) is None:
         return []
     end = broker.bounds(topic.name, 0)[1]
-    return list(_well_formed(broker, topic, Span(max(0, end - count), end)))
+    return between(broker, topic, max(0, end - count), end)
 
 
 def between(broker: Broker, topic: Topic[M], start: int, end: int) -> Sequence[Event[M]]:
     """The well-formed events of [start, end) of a control topic."""
-    return list(_well_formed(broker, topic, Span(start, end)))
+    return parsed(topic, records(broker, topic.name, Span(start, end)))
 
 
-def _well_formed(broker: Broker, topic: Topic[M], span: Span = WHOLE) -> Iterator[Event[M]]:
+def parsed(topic: Topic[M], found: Iterable[Record]) -> list[Event[M]]:
+    """The well-formed events of these records."""
     assert topic.message is not None, topic
-    for record in records(broker, topic.name, span):
+    good: list[Event[M]] = []
+    for record in found:
         try:
-            yield read_event(record, topic.message)
+            good.append(read_event(record, topic.message))
         except Malformed:
             continue  # anyone may write there; training and the registry answer and count it
+    return good
 
 
 def _kind(bound: Bound) -> str:

@@ -60,8 +60,8 @@ class Admin(Protocol):
 
     def cluster(self) -> ClusterState: ...
 
-    def topics(self, names: Sequence[str]) -> Mapping[str, TopicState]:
-        """Those that exist and that we may see."""
+    def topics(self, names: Sequence[str]) -> Mapping[str, TopicState | None]:
+        """Those that exist. None: whether it does is not for us to see."""
 
     def groups(self) -> Sequence[str]:
         """Names of the groups of our namespace."""
@@ -71,8 +71,10 @@ class Admin(Protocol):
 
     def ends(self, partitions: Sequence[Partition]) -> Mapping[Partition, Ends]: ...
 
-    def appended_ms(self, partition: Partition, offset: int) -> int | None:
-        """When the record at `offset`, or the first after it, was written; open transactions
-        included. None: there is none."""
+    def appended_ms(
+        self, partition: Partition, offset: int, *, committed: bool = False
+    ) -> int | None:
+        """When the record at `offset`, or the first after it, was written; of open and aborted
+        transactions too, unless it must be `committed`. None: there is none."""
 
     def close(self) -> None: ...

@@ -7,16 +7,19 @@ python -m driftloop.kit.probe http http://127.0.0.1:17300/
 
 from __future__ import annotations
 
+import os
 import sys
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from driftloop.kit.errors import Refused, Unavailable
 
 ANSWER_S = 3.0
 
 
 def main(arguments: Sequence[str]) -> int:
     """`grpc HOST:PORT` asks the standard health service, `http URL` wants a status below 400."""
-    asked = {"grpc": by_grpc, "http": by_http}
+    asked = {"grpc": lambda address: by_grpc(address, os.environ), "http": by_http}
     if len(arguments) != 2 or arguments[0] not in asked:
         sys.stderr.write("wanted: grpc HOST:PORT, or http URL\n")
         return 2
@@ -25,17 +28,24 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if trouble else 0
 
 
-def by_grpc(address: str) -> str:
-    """What is wrong, in words; empty: nothing."""
+def by_grpc(address: str, environ: Mapping[str, str]) -> str:
+    """What is wrong, in words; empty: nothing. By TLS where the settings say so; the certificate
+    may be for the name that the process advertises instead of for `address`."""
     import grpc  # .1 s of CPU, for those alone who ask by gRPC
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-    with grpc.insecure_channel(address) as channel:
-        try:
-            stub = health_pb2_grpc.HealthStub(channel)
+    from driftloop.kit.config import read_common
+    from driftloop.kit.rpc import channel
+
+    try:
+        common = read_common(environ)
+        with channel(address, common.tls, name=common.driftloop_advertise) as opened:
+            stub = health_pb2_grpc.HealthStub(opened)
             answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=ANSWER_S)
-        except grpc.RpcError as error:
-            return str(error.code().name)
+    except grpc.RpcError as error:
+        return str(error.code().name)
+    except (Refused, Unavailable) as error:
+        return str(error)
     name = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
     return "" if name == "SERVING" else str(name)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import urllib.parse
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 HIDDEN = "***"
@@ -90,9 +90,18 @@ def secrets_of(settings: Mapping[str, str]) -> frozenset[str]:
     """The values that must not be seen: those of secret names, and the passwords of URLs."""
     found = {value for name, value in settings.items() if is_secret(name)}
     headers = [v for name, v in settings.items() if name.lower().endswith("headers")]
-    found |= {part.partition("=")[2].strip() for v in headers for part in v.split(",")}
+    found |= {part for value in headers for part in _in_headers(value)}
     found |= {password for value in settings.values() for password in _in_url(value)}
     return frozenset(value for value in found if len(value) >= SECRET_CHARACTERS_MIN)
+
+
+def _in_headers(value: str) -> Iterator[str]:
+    """Of `name=value,name=value` the values: as they stand, as they are sent, and without the word
+    before them, as in `Bearer%20…`."""
+    for part in value.split(","):
+        given = part.partition("=")[2].strip()
+        sent = urllib.parse.unquote(given).strip()
+        yield from (given, sent, sent.rpartition(" ")[2])
 
 
 def _in_url(value: str) -> list[str]:

@@ -65,7 +65,7 @@ class KafkaAdmin:
         allowed = _allowed(found.authorized_operations)
         return ClusterState(found.cluster_id or "", release, brokers, allowed, denied)
 
-    def topics(self, names: Sequence[str]) -> Mapping[str, TopicState]:
+    def topics(self, names: Sequence[str]) -> Mapping[str, TopicState | None]:
         if not names:
             return {}
         outer = [self._names.outer(name) for name in names]
@@ -74,12 +74,13 @@ class KafkaAdmin:
                 TopicCollection(outer), include_authorized_operations=True, request_timeout=ASK_S
             )
             found = {name: _or_none(answer) for name, answer in asked.items()}
+            hidden = [self._names.inner(name) for name, answer in asked.items() if _hidden(answer)]
         there = [name for name, one in found.items() if one is not None]
         configs = self._topic_configs(there)
-        return {
-            self._names.inner(name): _topic(self._names.inner(name), found[name], configs[name])
-            for name in there
-        }
+        seen = [
+            _topic(self._names.inner(name), found[name], configs.get(name, {})) for name in there
+        ]
+        return {**dict.fromkeys(hidden), **{one.name: one for one in seen}}
 
     def groups(self) -> Sequence[str]:
         with _asking("DESCRIBE", "groups"):
@@ -109,11 +110,13 @@ class KafkaAdmin:
         known = [p for p in partitions if p in first and p in stable and p in end]
         return {p: Ends(first[p], stable[p], end[p]) for p in known}
 
-    def appended_ms(self, partition: Partition, offset: int) -> int | None:
+    def appended_ms(
+        self, partition: Partition, offset: int, *, committed: bool = False
+    ) -> int | None:
         group = self._names.outer("driftloop-reader")  # never joined; librdkafka wants one
         kind = {
             "group.id": group,
-            "isolation.level": "read_uncommitted",
+            "isolation.level": "read_committed" if committed else "read_uncommitted",
             "auto.offset.reset": "earliest",
             "fetch.wait.max.ms": 20,  # where a marker alone is left, its end is told at once
         }
@@ -148,22 +151,20 @@ class KafkaAdmin:
         return {n: found[str(n)] for n in asked if str(n) in found}, []
 
     def _topic_configs(self, outer: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+        """Without those that are not for us to see: `allowed` lacks DESCRIBE_CONFIGS there."""
         asked = [ConfigResource(ResourceType.TOPIC, name) for name in outer]
-        empty: dict[str, Mapping[str, str]] = {name: {} for name in outer}
-        try:
-            return {**empty, **self._configs(asked, "the topics' settings")}
-        except Refused:  # shown by what is then not known: `allowed` lacks DESCRIBE_CONFIGS
-            return empty
+        return self._configs(asked, "the topics' settings")
 
     def _configs(self, asked: Sequence[Any], what: str) -> dict[str, Mapping[str, str]]:
         if not asked:
             return {}
         with _asking("DESCRIBE_CONFIGS", what):
             answers = self._client.describe_configs(list(asked), request_timeout=ASK_S)
-            found = {res.name: answer.result() for res, answer in answers.items()}
+            found = {res.name: _or_none(answer) for res, answer in answers.items()}
         return {
             name: {key: entry.value for key, entry in config.items() if entry.value is not None}
             for name, config in found.items()
+            if config is not None
         }
 
     def _offsets(
@@ -216,6 +217,13 @@ def _or_none(answer: Any) -> Any:
         if error.args[0].code() in (*absent, KafkaError.TOPIC_AUTHORIZATION_FAILED):
             return None
         raise
+
+
+def _hidden(answer: Any) -> bool:
+    """The cluster says of such a topic neither that it is there nor that it isn't."""
+    error = answer.exception()
+    denied = KafkaError.TOPIC_AUTHORIZATION_FAILED
+    return isinstance(error, KafkaException) and error.args[0].code() == denied
 
 
 def _topic(name: str, found: Any, config: Mapping[str, str]) -> TopicState:

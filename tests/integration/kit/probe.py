@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from driftloop.kit.broker import Broker, Subscription, TopicSpec
 from driftloop.kit.config import Common, setting
 from driftloop.kit.errors import Unavailable
+from driftloop.kit.log import logger
 from driftloop.kit.loop import LoopSpec
 from driftloop.kit.memory import MemoryBroker
 from driftloop.kit.run import App, Kit, run
@@ -72,10 +73,14 @@ def bug(stop: threading.Event) -> None:
     assert stop.is_set(), "a bug in a thread"
 
 
+def farewell(kit: Kit) -> None:
+    logger("probe").info("good-bye of %s", kit.replica)
+
+
 def memory(common: Common) -> Broker:
     return MemoryBroker()
 
 
 if __name__ == "__main__":
     real = os.environ.get("REAL_BROKER")
-    sys.exit(run("probe", Config, build, broker=None if real else memory))
+    sys.exit(run("probe", Config, build, farewell=farewell, broker=None if real else memory))

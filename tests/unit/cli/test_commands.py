@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from driftloop.cli.app import app
 from driftloop.cli.models import parse_model
-from driftloop.client import Client, Refused
+from driftloop.client import Client, Refused, Unavailable
 from driftloop.client.addresses import Place
 from driftloop.client.calls import Calls
 from driftloop.contracts import topics
@@ -197,6 +197,44 @@ def test_status_shows_processes_and_what_is_wrong(run: Run, broker: MemoryBroker
     assert "→ mend what it names, then restart serving" in text
     assert "registry: no replica runs: none was seen" in text
     assert run("status", "nobody").exit_code == 2
+
+
+LOOPS = {
+    "ingestion": ["order"],
+    "features": ["windows", "join"],
+    "serving": ["scores"],
+    "monitor": ["buckets", "decide"],
+    "registry": ["registry"],
+    "training": ["control"],
+    "evaluation": ["control"],
+}
+
+
+def test_status_ends_with_0_where_all_is_whole_and_with_2_where_a_topic_can_not_be_read(
+    run: Run, broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for service, names in LOOPS.items():
+        loops = [LoopPulse(loop=name, pipeline="small", state="running") for name in names]
+        pulse = Pulse(
+            service=service, replica=service, at_ms=1_700_000_000_000, started_ms=1, loops=loops
+        )
+        broker.append([said(topics.PULSE, pulse, service, key=service)])
+    whole = run("status")
+    assert (whole.exit_code, whole.output.splitlines()[0]) == (0, "the loop is whole")
+
+    closed, bounds = topics.MODEL_RELEASED.topic().name, broker.bounds
+
+    def closed_bounds(topic: str, partition: int) -> tuple[int, int]:
+        if topic == closed:
+            raise Unavailable("not authorised")
+        return bounds(topic, partition)
+
+    monkeypatch.setattr(broker, "bounds", closed_bounds)
+    untold = run("status")
+    assert untold.exit_code == 2
+    assert untold.output.startswith("cannot tell whether the loop is whole\n")
+    assert f"unknown broker: unknown: {closed} can't be read: not authorised" in untold.output
+    assert run("status", "--json").exit_code == 2
 
 
 def test_without_a_broker_status_and_doctor_cannot_tell_and_say_so_in_a_line() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from driftloop import spec, topology
 from driftloop.client.checks import examine
+from driftloop.client.examining import groups
 from driftloop.client.ground import Beat, Disk, Ground, Standing, needs
 from driftloop.kit.admin import BrokerState, ClusterState, Ends, TopicState
 from driftloop.kit.broker import TopicSpec
@@ -275,12 +276,31 @@ FAULTS: list[tuple[str, Callable[[Ground], Ground], str, str, str]] = [
     ),
     (
         "warn",
-        lambda g: replace(
-            g, beats=[Beat("serving", "serving-0", "0.1.0", NOW + 9_000, NOW + 9_000)]
-        ),
+        lambda g: replace(g, skew_ms=-9_000),
         "this machine",
         "9.0 s behind the broker's",
         "NTP",
+    ),
+    (
+        "warn",
+        lambda g: replace(g, skew_ms=HOUR),
+        "this machine",
+        "3600.0 s ahead of the broker's",
+        "NTP",
+    ),
+    (
+        "fail",
+        lambda g: replace(without(g, "small.scores"), hidden=["small.scores"]),
+        "permissions",
+        "not allowed to see small.scores: whether they are there can't be told",
+        "--operation DESCRIBE --operation DESCRIBE_CONFIGS --operation READ --topic small.scores",
+    ),
+    (
+        "fail",
+        lambda g: replace(without(g, "small.rows"), hidden=["small.rows"]),
+        "permissions",
+        "not allowed to see small.rows",
+        "--topic small.rows",
     ),
     (
         "fail",
@@ -343,6 +363,20 @@ def test_a_topic_must_reach_as_far_back_as_windows_and_horizon_look() -> None:
     assert set(found) == {"small.g1.labels", "small.g1.features", "small.g1.predictions"}
     assert "it keeps 30 d, but small looks 60 d back" in found["small.g1.labels"].says
     assert found["small.g1.labels"].mend.endswith(f"retention.ms={60 * 24 * HOUR}")
+
+
+def test_the_marker_that_ended_the_last_transaction_is_no_message_that_was_lost() -> None:
+    read_to_the_end = Standing("features-windows-small.g1", RECORDS, 49)
+    ground = replace(sound(), standings=[read_to_the_end], ends={RECORDS: Ends(50, 50, 50)})
+
+    assert {one.severity for one in examine(ground)} == {"ok"}
+
+
+def test_groups_of_removed_pipelines_and_of_earlier_generations_are_nobodys() -> None:
+    ours = groups([needs(spec.parse(SMALL, "small"), 2)])
+
+    assert {"registry", "training-control", "ingestion-order-small.g2"} <= ours
+    assert not ours & {"ingestion-order-small.g1", "ingestion-order-gone.g2", "registry-more"}
 
 
 def test_one_copy_on_three_brokers_is_a_warning_once() -> None:

@@ -5,114 +5,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from driftloop.client.overview import Facts, SourceFacts, pipelines, processes, services
+from driftloop.client.overview import Asked, Facts, SourceFacts, pipelines, processes, services
 from driftloop.client.problems import ago, problems, status
-from driftloop.contracts.model_pb2 import ModelReleased, PipelineDeclared, RunFinished
-from driftloop.contracts.pulse_pb2 import LoopPulse, Pulse
-from driftloop.contracts.retrain_pb2 import (
-    RetrainRequested,
-    RetrainResolved,
-    Statistics,
-    TrainingProgress,
-)
-from driftloop.kit.broker import Record
+from driftloop.contracts.model_pb2 import PipelineDeclared
+from driftloop.contracts.pulse_pb2 import Pulse
+from driftloop.contracts.retrain_pb2 import Statistics, TrainingProgress
 from driftloop.kit.errors import Refused
 from driftloop.kit.events import Event
-
-NOW = 1_700_000_000_000
-MINUTE, HOUR = 60_000, 3_600_000
-LOOPS = {
-    "ingestion": ["order-sea"],
-    "features": ["windows-sea", "join-sea"],
-    "serving": ["scores-sea"],
-    "monitor": ["buckets-sea", "decide-sea"],
-    "training": ["control"],
-    "evaluation": ["control"],
-    "registry": ["registry"],
-}
-
-
-def a_pulse(service: str, at_ms: int = NOW - 500, replica: str = "", **more: Any) -> Pulse:
-    """Of a process that has been up for an hour, with its loops running."""
-    loops = more.pop("loops", [a_loop(name) for name in LOOPS[service]])
-    started = more.pop("started_ms", NOW - HOUR)
-    return Pulse(
-        service=service,
-        replica=replica or f"{service}-0",
-        at_ms=at_ms,
-        started_ms=started,
-        version="0.1.0",
-        loops=loops,
-        **more,
-    )
-
-
-def a_loop(name: str, **more: Any) -> LoopPulse:
-    pipeline = "sea" if name.endswith("-sea") else ""
-    version = 2 if name.startswith("scores") else 0
-    defaults: dict[str, Any] = {"state": "running", "model_version": version}
-    return LoopPulse(loop=name, pipeline=pipeline, **{**defaults, **more})
-
-
-def an_event(message: Any, at_ms: int = NOW - HOUR, name: str = "e") -> Event[Any]:
-    return Event(name, at_ms, message, Record("t", 0, 0, None, None, (), at_ms))
-
-
-def a_release(version: int = 2, **more: Any) -> Event[ModelReleased]:
-    return an_event(
-        ModelReleased(
-            pipeline="sea",
-            version=version,
-            at_ms=NOW - HOUR,
-            by="gate",
-            cause="release",
-            run_id="run-1",
-            **more,
-        )
-    )
-
-
-def a_request(at_ms: int = NOW - 2 * HOUR) -> Event[RetrainRequested]:
-    return an_event(RetrainRequested(pipeline="sea", trigger="drift"), at_ms, "request-1")
-
-
-def an_answer(outcome: str = "accepted", **more: Any) -> Event[RetrainResolved]:
-    message = RetrainResolved(
-        request_id="request-1", pipeline="sea", outcome=outcome, run_id="run-1", **more
-    )
-    return an_event(message, NOW - HOUR)
-
-
-def an_end(outcome: str = "released", run: str = "run-1", **more: Any) -> Event[RunFinished]:
-    return an_event(
-        RunFinished(run_id=run, pipeline="sea", outcome=outcome, at_ms=NOW - HOUR, **more)
-    )
-
-
-def whole() -> Facts:
-    """A loop that has gone round once and rests."""
-    return Facts(
-        NOW,
-        [a_pulse(service) for service in LOOPS],
-        [PipelineDeclared(name="sea", version=1, generation=1, at_ms=NOW - 2 * HOUR)],
-        released=[a_release()],
-        requested=[a_request()],
-        resolved=[an_answer()],
-        finished=[an_end(version=2)],
-        statistics={"sea": [Statistics(end_us=60_000_000, scored=90, unlabelled=10)]},
-        sources={"sea": [SourceFacts("sea.events", 1, NOW - 1_000)]},
-        calls={"registry": "", "serving": ""},
-    )
-
-
-def with_pulse(facts: Facts, pulse: Pulse) -> Facts:
-    """The service's own pulse replaced."""
-    others = [p for p in facts.pulses if p.service != pulse.service]
-    return replace(facts, pulses=[*others, pulse])
+from tests.unit.client.facts import (
+    HOUR,
+    LATE,
+    MINUTE,
+    NOW,
+    a_loop,
+    a_pulse,
+    a_release,
+    an_answer,
+    an_end,
+    an_event,
+    failed,
+    whole,
+    with_pulse,
+    without,
+)
 
 
 def test_a_loop_in_order_is_whole_and_says_why_its_model_is_live() -> None:
@@ -130,11 +48,6 @@ def test_a_loop_in_order_is_whole_and_says_why_its_model_is_live() -> None:
     assert (sea["label_coverage"], sea["event_time"]) == (0.9, "1970-01-01T00:01:00Z")
 
 
-def failed(facts: Facts) -> Facts:
-    loop = a_loop("scores-sea", state="failed", error="schema: no column a")
-    return with_pulse(facts, a_pulse("serving", loops=[loop]))
-
-
 def falls_behind(facts: Facts) -> Facts:
     before = a_pulse("serving", NOW - 20_000, loops=[a_loop("scores-sea", lag_records=1_000)])
     after = a_pulse("serving", loops=[a_loop("scores-sea", lag_records=9_000)])
@@ -143,7 +56,7 @@ def falls_behind(facts: Facts) -> Facts:
 
 
 def dead_letters(facts: Facts) -> Facts:
-    def order(at_ms: int, dead: int) -> Pulse:
+    def order(at_ms: int, dead: int) -> Event[Pulse]:
         counts = {"accepted": 100 + dead, "duplicate": 3, "not_json": dead}
         return a_pulse("ingestion", at_ms, loops=[a_loop("order-sea", counts=counts)])
 
@@ -158,7 +71,7 @@ def deaf(facts: Facts) -> Facts:
 
 WRONG: list[tuple[Callable[[Facts], Facts], str, str, str]] = [
     (
-        lambda f: replace(f, pulses=[p for p in f.pulses if p.service != "training"]),
+        lambda f: replace(f, pulses=without(f, "training")),
         "training",
         "no replica runs: none was seen",
         "docker compose up -d training",
@@ -253,7 +166,10 @@ NOTES: list[tuple[Callable[[Facts], Facts], str]] = [
         "source b has been silent for 5 h",
     ),
     (lambda f: replace(f, calls={"serving": "nothing answers gRPC at x"}), "can't be called"),
-    (lambda f: replace(f, unread=["statistics of sea"]), "could not be read in time"),
+    (
+        lambda f: replace(f, unread={Asked("statistics", "sea.statistics", "sea"): LATE}),
+        "unknown: sea.statistics was not read in time",
+    ),
 ]
 
 
@@ -307,6 +223,57 @@ def test_rates_are_between_a_replica_s_own_pulses() -> None:
     facts = replace(whole(), pulses=[before, after])
 
     assert processes(facts)[0]["rows_per_s"] == 200.0
+
+
+def test_a_pulse_from_long_ago_says_nothing_of_how_it_is_now() -> None:
+    def order(at_ms: int, rows: int, dead: int) -> Event[Pulse]:
+        counts = {"accepted": 100, "not_json": dead}
+        return a_pulse("ingestion", at_ms, loops=[a_loop("order-sea", rows_in=rows, counts=counts)])
+
+    facts = whole()
+    old, then, now = (
+        order(NOW - 15 * MINUTE, 0, 0),
+        order(NOW - 10_500, 9_000, 90),
+        order(NOW - 500, 9_100, 90),
+    )
+    facts = replace(facts, pulses=[old, *without(facts, "ingestion"), then, now])
+
+    assert problems(facts) == []  # the 90 dead letters are of before the last minute
+    assert next(p for p in processes(facts) if p["service"] == "ingestion")["rows_per_s"] == 10.0
+
+
+def test_a_replica_that_was_killed_long_ago_is_still_missed() -> None:
+    killed = a_pulse("serving", NOW - 15 * MINUTE, "serving-1")
+    before = a_pulse("serving", NOW - 20 * MINUTE)
+    after = a_pulse("serving", started_ms=NOW - 5 * MINUTE)  # serving-0 was restarted meanwhile
+    facts = with_pulse(whole(), after)
+
+    found = problems(replace(facts, pulses=[before, killed, *facts.pulses]))
+
+    assert [problem.says[:37] for problem in found] == ["serving-1 fell silent 15 min ago with"]
+
+
+def test_each_that_began_stands_for_one_that_went_just_before() -> None:
+    """Three starts without a slot, one after the other, beside one that never came back."""
+    pulses = [
+        a_pulse("serving", NOW - 20 * MINUTE, "serving-gone", started_ms=NOW - HOUR),
+        a_pulse("serving", NOW - 15 * MINUTE, "serving-a", started_ms=NOW - HOUR),
+        a_pulse("serving", NOW - 9 * MINUTE, "serving-b", started_ms=NOW - 14 * MINUTE),
+        a_pulse("serving", replica="serving-c", started_ms=NOW - 8 * MINUTE),
+    ]
+    facts = whole()
+
+    found = problems(replace(facts, pulses=[*without(facts, "serving"), *pulses]))
+
+    assert [problem.says.split()[0] for problem in found] == ["serving-gone"]
+
+
+def test_a_service_that_was_stopped_is_told_from_one_that_was_killed() -> None:
+    ended = a_pulse("training", NOW - 3 * MINUTE, ended=True)
+
+    (found,) = problems(with_pulse(whole(), ended))
+
+    assert "no replica runs: it ended in good order 3 min ago" in found.says
 
 
 def test_one_pipeline_s_troubles_are_not_another_s() -> None:

@@ -96,6 +96,13 @@ def test_secrets_are_taken_from_settings_and_from_urls() -> None:
     assert "127.0.0.1:9092" not in secrets_of(settings)
 
 
+def test_secrets_of_headers_are_known_as_they_are_sent_and_without_their_scheme() -> None:
+    secrets = secrets_of({"OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20s3cr3t%2Bkey,x=y"})
+
+    assert {"Bearer%20s3cr3t%2Bkey", "Bearer s3cr3t+key", "s3cr3t+key"} <= secrets
+    assert "s3cr3t" not in Redactor(secrets).text("failed to send s3cr3t+key (Bearer s3cr3t+key)")
+
+
 def test_settings_show_no_secret_and_still_hold_it() -> None:
     common = read_common({"KAFKA_SASL_PASSWORD": "hunter22", "KAFKA_SASL_USERNAME": "ann"})
 
