@@ -66,6 +66,7 @@ def main(name: str, config: type[C], build: Callable[[C, Kit], App]) -> NoReturn
             build,
             ports=(max(0, port), port + METRICS_PORT_ABOVE),
             beside=(send_pulses,),
+            farewell=send_good_bye,
         )
     )
 
@@ -95,19 +96,23 @@ def follow_pipelines(
 def send_pulses(kit: Kit, stop: threading.Event) -> None:
     """A pulse a second until `stop`. Those that the broker doesn't take are lost and counted; that
     it is away is said by kit.run."""
-    started_ms = kit.clock.ms()
     while not stop.is_set():
         try:
-            kit.broker.append([pulse_emit(kit, started_ms)])
+            kit.broker.append([pulse_emit(kit)])
         except Unavailable as error:
             kit.metrics.pulses_lost_total.labels().inc()
             log.debug("a pulse is lost: %s", error)
         kit.clock.sleep(PULSE_S, stop)
-    with suppress(Unavailable):  # a replica that falls silent without it was killed or cut off
-        kit.broker.append([pulse_emit(kit, started_ms, ended=True)])
 
 
-def pulse_emit(kit: Kit, started_ms: int, *, ended: bool = False) -> Emit:
+def send_good_bye(kit: Kit) -> None:
+    """The last pulse of a process that ends in good order. A replica that falls silent without one
+    crashed, was killed, or is cut off."""
+    with suppress(Unavailable):
+        kit.broker.append([pulse_emit(kit, ended=True)])
+
+
+def pulse_emit(kit: Kit, *, ended: bool = False) -> Emit:
     """How this process is now, for the live view and `driftloop status`."""
     used, now_ms = usage(), kit.clock.ms()
     loops = [
@@ -117,7 +122,7 @@ def pulse_emit(kit: Kit, started_ms: int, *, ended: bool = False) -> Emit:
         service=kit.service,
         replica=kit.replica,
         at_ms=now_ms,
-        started_ms=started_ms,
+        started_ms=kit.started_ms,
         cpu_s=used.cpu_s,
         rss_mb=used.rss_mb,
         loops=loops,

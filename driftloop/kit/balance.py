@@ -12,8 +12,6 @@ import json
 import socket
 from collections.abc import Sequence
 
-from driftloop.kit.errors import Unavailable
-
 TRIES_MAX = 5  # gRPC allows no more
 
 
@@ -39,14 +37,15 @@ def service_config(questions: Sequence[str]) -> str:
 
 def target(address: str) -> str:
     """What gRPC connects to. One name is looked up by gRPC, again and again, with all that it
-    stands for; of several, each is looked up here, once. Unavailable: none is known.
+    stands for; of several, each is looked up here, once. Where none is known, as before there is a
+    name server, it is the first that gRPC looks up until it is.
     """
     several = [each.strip() for each in address.split(",") if each.strip()]
     if len(several) <= 1:
         return address.strip()
     found = [at for each in several for at in _looked_up(each)]
     if not found:
-        raise Unavailable(f"no host of {address} is known")
+        return first(address)
     kind = "ipv6" if ":" in found[0].rpartition(":")[0] else "ipv4"
     return f"{kind}:{','.join(found)}"
 

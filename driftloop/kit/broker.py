@@ -66,9 +66,9 @@ class Subscription:
 def writer(subscription: Subscription, held: Sequence[Partition]) -> str | None:
     """The transactional id of who holds these partitions; None: whoever holds none writes nothing.
 
-    It names the first of them, which the group gives to one member at a time: so no two members
-    ever share an id, whatever they call themselves, and who takes a partition over is the one
-    whose producer ends the open transaction of who held it before.
+    It names the first of them, which the group gives to one member at a time, whatever members
+    call themselves. So who takes a partition over makes a producer of the id that its last owner
+    wrote by: that ends the open transaction of the one, and fences it where it hasn't heard yet.
     """
     first = [(subscription.topics.index(t), n) for t, n in held if t in subscription.topics]
     if not first:

@@ -20,6 +20,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
@@ -39,6 +40,7 @@ KILLED = (
 )
 # Of 1,000: where memory runs out, a child goes before whoever started it and answers others
 OOM_SCORE = 800
+OWN_SCORE = Path("/proc/self/oom_score_adj")
 _MB = 1_000_000
 _PR_SET_PDEATHSIG = 1
 
@@ -245,14 +247,13 @@ def _limit(limits: Limits) -> None:
         _lower(resource.RLIMIT_DATA, _data_bytes() + limits.memory_mb_max * _MB)
     if limits.nice:
         os.nice(limits.nice)
-    _go_first()
+    go_first()
 
 
-def _go_first() -> None:
-    """When memory runs out. Raising one's own score is always allowed; where there is none, as on
-    macOS, there is no such killer."""
-    score = Path("/proc/self/oom_score_adj")
-    if score.exists():
+def go_first(score: Path = OWN_SCORE) -> None:
+    """When memory runs out. Raising one's own score is allowed by Linux, not by every sandbox, and
+    macOS has none: the work is done all the same."""
+    with suppress(OSError):
         score.write_text(str(max(OOM_SCORE, int(score.read_text()))))
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+WATCHERS_MAX = 64  # half of the calls that a server has at a time, see kit.rpc
 WHOLE = ""  # the service name that asks for the whole process
 _STATM = Path("/proc/self/statm")
 
@@ -19,7 +22,7 @@ class Health:
     """SERVING for the process once it has started, and for each loop while it runs."""
 
     def __init__(self) -> None:
-        self._servicer = health.HealthServicer()
+        self._servicer = _Watched()
         self.set(WHOLE, serving=False)
 
     def add(self, server: grpc.Server) -> None:
@@ -38,6 +41,34 @@ class Health:
     def end(self) -> None:
         """NOT_SERVING for good: this process drains."""
         self._servicer.enter_graceful_shutdown()
+
+
+class _Watched(health.HealthServicer):  # type: ignore[misc]  # its makers have no types
+    """Whoever comes when so many watch is told that watching is not to be had here: then gRPC's
+    clients call all the same, while those who watch never take the calls' places."""
+
+    def __init__(self) -> None:
+        self._counting, self._watchers = threading.Lock(), 0
+        super().__init__()
+
+    def Watch(
+        self,
+        request: health_pb2.HealthCheckRequest,
+        context: Any,
+        send_response_callback: Callable[..., None] | None = None,
+    ) -> Any:
+        with self._counting:
+            full = self._watchers >= WATCHERS_MAX
+            self._watchers += not full
+        if full:
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{WATCHERS_MAX} watch already")
+        if not context.add_callback(self._gone):
+            self._gone()  # before we heard of it
+        return super().Watch(request, context, send_response_callback)
+
+    def _gone(self) -> None:
+        with self._counting:
+            self._watchers -= 1
 
 
 @dataclass(frozen=True, slots=True)

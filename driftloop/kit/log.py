@@ -135,16 +135,17 @@ class Lines(logging.StreamHandler[TextIO]):
 
 
 class Bounded(logging.Filter):
-    """Lets a line through REPEATS_MAX times in REPEATS_S; the next one after that says how many
-    were left out, as `left_out`."""
+    """Lets a line of one loop of one pipeline through REPEATS_MAX times in REPEATS_S; the next one
+    after that says how many were left out, as `left_out`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._seen: OrderedDict[tuple[str, int, str], tuple[float, int]] = OrderedDict()
+        self._seen: OrderedDict[tuple[object, ...], tuple[float, int]] = OrderedDict()
         self._lock = threading.Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        name = (record.name, record.levelno, str(record.msg)[:200])
+        of = [str(_fields(record).get(name, ""))[:200] for name in ("pipeline", "loop")]
+        name = (record.name, record.levelno, str(record.msg)[:200], *of)
         with self._lock:
             since, count = self._seen.get(name, (record.created, 0))
             left_out = 0

@@ -6,8 +6,9 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import grpc
@@ -17,6 +18,7 @@ from driftloop.kit.clock import Clock
 from driftloop.kit.config import Tls
 from driftloop.kit.errors import Malformed, Refused, Unavailable
 from driftloop.kit.log import logger, redacted
+from driftloop.kit.rpc_around import Around, Entered, status_told
 
 F = TypeVar("F", bound=Callable[..., Any])
 log = logger("kit.rpc")
@@ -25,7 +27,7 @@ MESSAGE_BYTES_MAX = (
     16 * 2**20
 )  # artifacts come in 1 MiB chunks; a call of 10,000 rows x 100 float32 is 4 MB
 # In flight and waiting; more get RESOURCE_EXHAUSTED at once instead of a queue without end. Half
-# of them for calls, half for clients that watch our health, one call each.
+# of them for calls, half for clients that watch our health, one call each (kit.health counts them).
 CALLS_MAX = 128
 THREADS = 16
 DRAIN_S = 1.0
@@ -49,7 +51,6 @@ _CHANNEL = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 ]
-WATCH = "/grpc.health.v1.Health/Watch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,12 @@ def serve(
     return Server(bound, server)
 
 
-def channel(address: str, tls: Tls | None = None, questions: Sequence[str] = ()) -> grpc.Channel:
+def channel(
+    address: str, tls: Tls | None = None, questions: Sequence[str] = (), name: str = ""
+) -> grpc.Channel:
     """A channel to `host:port`, or to the first that answers of `host:port,host:port`; connects at
-    the first call. `questions`: services whose calls go round all that serve (kit.balance)."""
+    the first call. `questions`: services whose calls go round all that serve (kit.balance).
+    `name`: for which the other side's certificate is, where that isn't the address."""
     target = balance.target(address)
     balanced = [("grpc.service_config", balance.service_config(questions))] if questions else []
     options = [*_CHANNEL, *balanced]
@@ -99,63 +103,27 @@ def channel(address: str, tls: Tls | None = None, questions: Sequence[str] = ())
         return grpc.insecure_channel(target, options=options)
     authority = _pem(tls.authority) if tls.authority else None
     credentials = grpc.ssl_channel_credentials(authority, _pem(tls.key), _pem(tls.certificate))
-    named = [("grpc.default_authority", balance.first(address))] if "," in address else []
+    name = name or (balance.first(address) if "," in address else "")
+    named = [("grpc.default_authority", name)] if name else []
     return grpc.secure_channel(target, credentials, options=[*options, *named])
 
 
-class Timed(grpc.ServerInterceptor):
+class Timed(Around):
     """Tells of each call that ended: `told("Registry/Apply", "OK", seconds)`, from the call's own
-    thread. A stream ends with its last message."""
+    thread."""
 
     def __init__(self, told: Callable[[str, str, float], None], clock: Clock) -> None:
         self._told, self._clock = told, clock
 
-    def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
-        details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        handler = continuation(details)
-        if handler is None or details.method == WATCH:  # lasts as long as who watches
-            return handler
+    def around(self, details: grpc.HandlerCallDetails, *, streams: bool) -> Entered:
         service, _, method = details.method.strip("/").partition("/")
-        name = f"{service.rpartition('.')[2]}/{method}"
-        kind = "stream" if handler.request_streaming else "unary"
-        kind += "_stream" if handler.response_streaming else "_unary"
-        behaviour = getattr(handler, kind)
-        wrap = self._yielding if handler.response_streaming else self._returning
-        make = getattr(grpc, f"{kind}_rpc_method_handler")
-        return cast(
-            "grpc.RpcMethodHandler[Any, Any]",
-            make(wrap(name, behaviour), handler.request_deserializer, handler.response_serializer),
+        return partial(self._timed, f"{service.rpartition('.')[2]}/{method}")
+
+    def _timed(self, name: str, context: grpc.ServicerContext) -> AbstractContextManager[None]:
+        began_s = self._clock.seconds()
+        return status_told(
+            context, lambda code: self._told(name, code, self._clock.seconds() - began_s)
         )
-
-    def _returning(self, name: str, behaviour: Callable[..., Any]) -> Callable[..., Any]:
-        def timed(request: Any, context: grpc.ServicerContext) -> Any:
-            with self._timed(name, context):
-                return behaviour(request, context)
-
-        return timed
-
-    def _yielding(self, name: str, behaviour: Callable[..., Any]) -> Callable[..., Any]:
-        def timed(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            with self._timed(name, context):
-                yield from behaviour(request, context)
-
-        return timed
-
-    @contextmanager
-    def _timed(self, name: str, context: grpc.ServicerContext) -> Iterator[None]:
-        began_s, unsaid = self._clock.seconds(), "UNKNOWN"
-        try:
-            yield
-            unsaid = "OK"
-        except GeneratorExit:  # who asked has gone
-            unsaid = "CANCELLED"
-            raise
-        finally:
-            code: grpc.StatusCode | None = cast(Any, context).code()  # not in the types
-            self._told(name, code.name if code else unsaid, self._clock.seconds() - began_s)
 
 
 def answers(method: F) -> F:

@@ -7,12 +7,14 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 import grpc
 
 from driftloop.kit import log
 from driftloop.kit.clock import Clock
+from driftloop.kit.rpc_around import Around, Entered, status_told
 from driftloop.kit.trace import (
     HEADER,
     SERVER,
@@ -26,57 +28,30 @@ from driftloop.kit.trace import (
     render,
 )
 
-Handler = Any  # grpc.RpcMethodHandler, which at run time takes no parameters
 
-
-class Traced(grpc.ServerInterceptor):
+class Traced(Around):
     """A call with a traceparent is done under it; a sampled one gets a span with what came of it.
     Others cost a look at their metadata."""
 
     def __init__(self, tracer: Tracer, clock: Clock) -> None:
         self._tracer, self._clock = tracer, clock
 
-    def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Handler],
-        details: grpc.HandlerCallDetails,
-    ) -> Handler:
-        handler = continuation(details)
+    def around(self, details: grpc.HandlerCallDetails, *, streams: bool) -> Entered | None:
         given = _given(details)
-        if handler is None or given is None:
-            return handler
-        kind = "stream" if handler.request_streaming else "unary"
-        kind += "_stream" if handler.response_streaming else "_unary"
-        behaviour = getattr(handler, kind)
-        wrap = self._yielding if handler.response_streaming else self._returning
-        make = getattr(grpc, f"{kind}_rpc_method_handler")
-        return make(
-            wrap(details.method, given, behaviour),
-            handler.request_deserializer,
-            handler.response_serializer,
-        )
+        if given is None:
+            return None
+        entered = self._span if streams else self._under
+        return partial(entered, details.method, given)
 
-    def _returning(
-        self, method: str, given: TraceContext, behaviour: Callable[..., Any]
-    ) -> Callable[..., Any]:
-        def traced(request: Any, context: grpc.ServicerContext) -> Any:
-            with self._span(method, given, context) as own:
-                text = render(own)
-                with bound(text), log.bound(traceparent=text):
-                    return behaviour(request, context)
-
-        return traced
-
-    def _yielding(
-        self, method: str, given: TraceContext, behaviour: Callable[..., Any]
-    ) -> Callable[..., Any]:
-        """Nothing is bound: the pieces of a stream may be asked for by several threads."""
-
-        def traced(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            with self._span(method, given, context):
-                yield from behaviour(request, context)
-
-        return traced
+    @contextmanager
+    def _under(
+        self, method: str, given: TraceContext, context: grpc.ServicerContext
+    ) -> Iterator[None]:
+        """With the span bound; not for a stream, whose pieces several threads may ask for."""
+        with self._span(method, given, context) as own:
+            text = render(own)
+            with bound(text), log.bound(traceparent=text):
+                yield
 
     @contextmanager
     def _span(
@@ -86,17 +61,13 @@ class Traced(grpc.ServerInterceptor):
             yield given
             return
         own = TraceContext(given.trace_id, secrets.token_hex(8), sampled=True)
-        start_ns, code = self._clock.ns(), "UNKNOWN"
-        try:
-            yield own
-            code = "OK"
-        except GeneratorExit:  # who asked has gone
-            code = "CANCELLED"
-            raise
-        finally:
-            said: grpc.StatusCode | None = cast(Any, context).code()  # not in the types
-            code = said.name if said else code
+        start_ns = self._clock.ns()
+
+        def told(code: str) -> None:
             self._tracer.add([_span_of(method, given, own, start_ns, self._clock.ns(), code)])
+
+        with status_told(context, told):
+            yield own
 
 
 def passing(channel: grpc.Channel) -> grpc.Channel:

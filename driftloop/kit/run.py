@@ -45,6 +45,7 @@ OK, WRONG_SETTINGS, BUG = 0, 2, 70
 # from NOT_SERVING to the first refused call: clients that watch our health have gone by then
 NOTICE_S = 0.3
 DRAIN_SECONDS_MAX = 5.0  # then the process ends as it is; what was not committed comes again
+FAREWELL_S = 1.0  # a broker that is there takes a message within milliseconds
 READY_LOOK_S = 0.05
 TICK_S = 0.2  # how soon a signal, a crash or the parent's end is seen
 BROKER_LOOK_S = 10.0  # while it answers
@@ -81,6 +82,7 @@ class Kit:
     stopping: threading.Event
     _closing: list[Callable[[], None]] = field(default_factory=list)
     tracer: Tracer = field(default_factory=NoTracer)
+    started_ms: int = 0
     _listens: list[str] = field(default_factory=list)
 
     @property
@@ -142,18 +144,19 @@ def run(
     *,
     ports: tuple[int, int] = (0, 0),
     beside: Sequence[Callable[[Kit, threading.Event], None]] = (),
+    farewell: Callable[[Kit], None] = lambda kit: None,
     environ: Mapping[str, str] | None = None,
     broker: Callable[[Common], Broker] | None = None,
 ) -> int:
     """Live until a signal; gives back the exit status.
 
     `ports`: (gRPC, metrics) where the environment names none. `beside`: work that runs in a thread
-    of its own.
+    of its own. `farewell`: what a process that ends in good order does last.
     """
     environ = os.environ if environ is None else environ
     try:
         common, own = settings.read_all(config, service.upper(), environ)
-        process = _Process(service, common, broker or _kafka, ports, environ)
+        process = _Process(service, common, broker or _kafka, ports, environ, farewell)
         for name in settings.unknown(config, service.upper(), environ):
             process.log.warning("%s: %s has no such setting", name, service)
         return process.live(own, build, beside)
@@ -173,8 +176,9 @@ class _Process:
         broker: Callable[[Common], Broker],
         ports: tuple[int, int],
         environ: Mapping[str, str],
+        farewell: Callable[[Kit], None],
     ) -> None:
-        self.service, self.common = service, common
+        self.service, self.common, self.farewell = service, common, farewell
         start_id = secrets.token_hex(4)
         replica = f"{service}-{common.driftloop_slot or start_id}"
         level = common.driftloop_log_level
@@ -204,6 +208,7 @@ class _Process:
             _folder(common.driftloop_data / service),
             self.stopping,
             tracer=self.tracer,
+            started_ms=clock.ms(),
         )
         self.metrics.build(service)
 
@@ -326,10 +331,18 @@ class _Process:
         self.loops.stop_all()
         if app.stop is not None:
             app.stop()
+        self._part()
         self.kit.close()
         self.tracer.close()
         self.broker.close()
         self.log.info("ended", extra={"fields": {"status": self.status}})
+
+    def _part(self) -> None:
+        """In a thread, since it may wait for a broker that is away."""
+        if self.status == OK:
+            parting = threading.Thread(target=self.farewell, args=(self.kit,), daemon=True)
+            parting.start()
+            parting.join(FAREWELL_S)
 
     def _count_spans(self, outcome: str, count: int) -> None:
         self.metrics.spans_total.shared(outcome).inc(count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from driftloop.kit.broker import Partition, Position, Record
 from driftloop.kit.topic import Emit
@@ -106,3 +106,21 @@ class Task(Protocol):
 
     def close(self) -> None:
         """The partitions are gone: end children, drop sessions."""
+
+
+class Ended(Protocol):
+    """What came of long work: see kit.child.Finished."""
+
+    @property
+    def result(self) -> dict[str, Any] | None: ...
+    @property
+    def error(self) -> str: ...
+
+
+class Work(Protocol):
+    """Long work that a task looks after: see kit.child.Child."""
+
+    def poll(self) -> Ended | None:
+        """None: it goes on."""
+
+    def cancel(self) -> None: ...

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 
 from driftloop.spec import expression
+from driftloop.spec.learners import PARAMS
 from driftloop.spec.lines import Document, Path, dotted
 from driftloop.spec.mistakes import Mistake, one_of
 from driftloop.spec.model import Feature, Source, Target, WindowFeature
@@ -56,7 +57,7 @@ class Checker:
         self._features()
         if self._parts.target is not None:
             self._target(self._parts.target)
-        self._unique("learners", [learner.name for learner in self._parts.learners])
+        self._learners()
         return self.mistakes
 
     def _wrong(self, path: Path, found: str, wanted: str) -> None:
@@ -329,7 +330,15 @@ class Checker:
                 f"{predict.topic}: its rows are those that others join",
             )
 
-    # Target
+    # Learners and target
+
+    def _learners(self) -> None:
+        self._unique("learners", [learner.name for learner in self._parts.learners])
+        for index, learner in enumerate(self._parts.learners):
+            known = PARAMS.get(learner.kind, learner.params.keys())
+            for name in learner.params.keys() - known:
+                at = (*self._parts.path("learners", index), "params", name)
+                self._wrong(at, f"{name!r}, which {learner.kind} has not", one_of(known, name))
 
     def _target(self, target: Target) -> None:
         known = self._parts.by_topic()

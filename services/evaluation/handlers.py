@@ -19,7 +19,7 @@ from driftloop.kit.broker import Partition, Record
 from driftloop.kit.errors import Malformed, Unavailable
 from driftloop.kit.events import Event, event, from_json, read_event
 from driftloop.kit.log import bound, logger
-from driftloop.kit.task import Assigned, Decision, Moment, Sizes
+from driftloop.kit.task import Assigned, Decision, Ended, Moment, Sizes, Work
 from driftloop.kit.topic import Emit
 from driftloop.kit.trace import (
     NoTracer,
@@ -40,22 +40,6 @@ TRAINED, FINISHED = topics.MODEL_TRAINED.topic(), topics.RUN_FINISHED.topic()
 EVALUATED = topics.MODEL_EVALUATED.topic()
 INPUTS = (TRAINED.name, FINISHED.name)
 log = logger(__name__)
-
-
-class Ended(Protocol):
-    """What came of a child: see driftloop.kit.child.Finished."""
-
-    @property
-    def result(self) -> dict[str, Any] | None: ...
-    @property
-    def error(self) -> str: ...
-
-
-class Work(Protocol):
-    """A child: see driftloop.kit.child.Child."""
-
-    def poll(self) -> Ended | None: ...
-    def cancel(self) -> None: ...
 
 
 class Bench(Protocol):

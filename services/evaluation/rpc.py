@@ -16,7 +16,7 @@ from driftloop.contracts.registry_pb2_grpc import RegistryStub
 from driftloop.kit.clock import Clock
 from driftloop.kit.errors import Refused
 from driftloop.kit.rpc import answers
-from services.evaluation.handlers import Work
+from driftloop.kit.task import Work
 from services.evaluation.plan import ReplayPlan
 
 ASK_SECONDS_MAX = 10.0

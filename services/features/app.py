@@ -3,16 +3,20 @@ questions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
+from threading import Lock
+
+import grpc
 
 from driftloop.contracts import topics
+from driftloop.contracts.model_pb2 import PipelineDeclared
 from driftloop.contracts.pulse_pb2 import Pulse
 from driftloop.contracts.transform_pb2_grpc import (
     FeatureStoreStub,
     add_FeatureStoreServicer_to_server,
 )
 from driftloop.kit.broker import Record, Subscription
+from driftloop.kit.follow import Follower
 from driftloop.kit.loop import LoopSpec
 from driftloop.kit.run import App, Kit
 from driftloop.service import Declared, follow_pipelines
@@ -27,8 +31,9 @@ from services.features.warm import warm_up
 
 
 def build(config: Config, kit: Kit) -> App:
-    shelf, owners = Shelf(), Owners()
+    shelf, elsewhere = Shelf(), Elsewhere(kit)
     running: dict[str, int] = {}  # pipeline -> generation
+    pipelines: list[Follower[PipelineDeclared]] = []  # one, once it is begun
 
     def declared(pipeline: Declared) -> None:
         """A new version of the same generation changes nothing here: what we read is fixed."""
@@ -49,32 +54,64 @@ def build(config: Config, kit: Kit) -> App:
 
     def pulsed(key: str | None, pulse: Pulse | None, record: Record) -> None:
         if pulse is not None:
-            owners.heard(pulse, kit.clock.seconds())
+            elsewhere.heard(pulse)
+
+    def ready() -> bool:
+        """Each pipeline that was declared has its loops."""
+        return bool(pipelines) and pipelines[-1].caught_up.is_set()
 
     def start() -> None:
-        follow_pipelines(kit, declared, removed)
+        pipelines.append(follow_pipelines(kit, declared, removed))
         kit.follow(topics.PULSE.topic(), pulsed, newest=True)
 
-    add = partial(
-        add_FeatureStoreServicer_to_server,
-        FeatureStore(shelf, _elsewhere(owners, kit), rows_max=config.question_rows_max),
+    store = FeatureStore(
+        shelf,
+        elsewhere.of,
+        lambda pipeline: pipeline in running or not ready(),
+        rows_max=config.question_rows_max,
     )
-    return App(servicers=[add], start=start)
+    return App(
+        servicers=[partial(add_FeatureStoreServicer_to_server, store)],
+        start=start,
+        ready=ready,
+        stop=elsewhere.close,
+    )
 
 
-def _elsewhere(owners: Owners, kit: Kit) -> Callable[[str], FeatureStoreStub | None]:
-    """Channels to the other replicas, one for each address, opened when first needed."""
-    stubs: dict[str, FeatureStoreStub] = {}
+class Elsewhere:
+    """The other replicas: a channel to each address, opened when first needed, closed when who
+    answered there has gone."""
 
-    def elsewhere(pipeline: str) -> FeatureStoreStub | None:
-        address = owners.of(pipeline, kit.clock.seconds())
-        if address is None or address == kit.address:
+    def __init__(self, kit: Kit) -> None:
+        self._kit, self._owners = kit, Owners()
+        self._channels: dict[str, grpc.Channel] = {}
+        self._lock = Lock()  # calls open, the thread that hears pulses closes
+
+    def heard(self, pulse: Pulse) -> None:
+        now_s = self._kit.clock.seconds()
+        self._owners.heard(pulse, now_s)
+        for address in self._owners.gone(now_s):
+            self._close(address)
+
+    def of(self, pipeline: str) -> FeatureStoreStub | None:
+        """Who holds the pipeline's windows, if that is known and not this replica."""
+        address = self._owners.of(pipeline, self._kit.clock.seconds())
+        if address is None or address == self._kit.address:
             return None
-        if address not in stubs:
-            stubs[address] = FeatureStoreStub(kit.channel(address))
-        return stubs[address]
+        with self._lock:
+            if address not in self._channels:
+                self._channels[address] = self._kit.channel(address)
+            return FeatureStoreStub(self._channels[address])
 
-    return elsewhere
+    def close(self) -> None:
+        for address in list(self._channels):
+            self._close(address)
+
+    def _close(self, address: str) -> None:
+        with self._lock:
+            channel = self._channels.pop(address, None)
+        if channel is not None:
+            channel.close()
 
 
 def _windows(generation: Generation, shelf: Shelf, config: Config, kit: Kit) -> LoopSpec:

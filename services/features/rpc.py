@@ -38,10 +38,16 @@ class FeatureStore(FeatureStoreServicer):
     """Transform and Lookup of proto/transform.proto."""
 
     def __init__(
-        self, shelf: Shelf, elsewhere: Callable[[str], FeatureStoreStub | None], *, rows_max: int
+        self,
+        shelf: Shelf,
+        elsewhere: Callable[[str], FeatureStoreStub | None],
+        declared: Callable[[str], bool],
+        *,
+        rows_max: int,
     ) -> None:
-        """`elsewhere`: the replica that holds a pipeline's windows, if it is known and not this."""
-        self._shelf, self._elsewhere = shelf, elsewhere
+        """`elsewhere`: the replica that holds a pipeline's windows, if it is known and not this.
+        `declared`: is there such a pipeline, or is that not known yet?"""
+        self._shelf, self._elsewhere, self._declared = shelf, elsewhere, declared
         self._rows_max = rows_max
 
     @answers
@@ -89,11 +95,13 @@ class FeatureStore(FeatureStoreServicer):
         """Who to pass the question on to, and with what beside it."""
         given = dict(context.invocation_metadata())
         stub = None if PASSED_ON in given else self._elsewhere(pipeline)
+        if stub is None and not self._declared(pipeline):
+            raise Refused(f"pipeline {pipeline!r} is not declared", status="NOT_FOUND")
         if stub is None:
             raise Refused(
-                f"no replica is known to hold the windows of pipeline {pipeline!r}: it is not "
-                "declared, or is just being restored; ask again",
-                status="NOT_FOUND" if PASSED_ON not in given else "UNAVAILABLE",
+                f"the windows of pipeline {pipeline!r} are being restored, here or elsewhere; "
+                "ask again",
+                status="UNAVAILABLE",
             )
         left_s = context.time_remaining()
         seconds = SECONDS_MAX if left_s is None else min(SECONDS_MAX, left_s)

@@ -32,7 +32,7 @@ from driftloop.kit.errors import Malformed, Refused, Unavailable
 from driftloop.kit.events import event, from_json
 from driftloop.kit.kafka import KafkaBroker
 from driftloop.kit.secret import secrets_of
-from services.monitor.live_view import Seen, Snapshot, lives, snapshot
+from services.monitor.live_view import Seen, Snapshot, deafness, lives, snapshot
 
 NAME = "driftloop.live"
 STOP_S = 5.0
@@ -115,8 +115,13 @@ def build(common: Common, config: Config) -> Any:
     async def numbers(web: Any, request: Any) -> Any:
         return web.json(view.numbers())
 
+    async def health(web: Any, request: Any) -> Any:
+        trouble = deafness(view.heard_s, view.clock.seconds())
+        return web.text(trouble or "well", status=503 if trouble else 200)
+
     app.page("/")(page)
     app.page("/live")(numbers)
+    app.page("/healthz")(health)
     return app
 
 
@@ -133,6 +138,7 @@ class View:
         table = app.Table(prefix + topics.LIVE_STATE.topic().name, partitions=1)
         self.table = table.using_window(self.window)
         self.newest: dict[str, Snapshot] = {}
+        self.heard_s: float | None = None
         self.lives: Sequence[Live] = ()
 
     async def hear(self, stream: Any) -> None:
@@ -140,6 +146,7 @@ class View:
         over.
         """
         async for value in stream:
+            self.heard_s = self.clock.seconds()
             try:
                 one = snapshot(from_json(value, Pulse, "pulse"))
             except Malformed as error:

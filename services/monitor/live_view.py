@@ -15,6 +15,7 @@ from driftloop.contracts.pulse_pb2 import Live, LoopPulse, Pulse
 
 SILENT_MS = 5_000  # five missed pulses: no longer counted as a replica
 FORGOTTEN_MS = 60_000  # silent for so long: no longer trouble, it is gone
+DEAF_S = 30.0  # each process pulses once a second: nobody's is heard, so it is us or the broker
 BUCKETS = 17  # of the pulse's latency histogram: < 1, 2, 4, ... 32768 ms, more
 ASKED = "serving"  # whose latency, version and watermark are the pipeline's
 
@@ -73,6 +74,13 @@ def lives(seen: Iterable[Seen], now_ms: int) -> Sequence[Live]:
         _live(pipeline, flows[pipeline] + for_all, replicas[pipeline] | common, now_ms)
         for pipeline in sorted(flows)
     ]
+
+
+def deafness(heard_s: float | None, now_s: float) -> str:
+    """What is wrong with our own hearing, in words; empty: nothing. `heard_s`: the last pulse."""
+    if heard_s is None:
+        return "no pulse yet"
+    return f"no pulse for {now_s - heard_s:.0f} s" if now_s - heard_s > DEAF_S else ""
 
 
 def quantile(histogram: Sequence[int], share: float) -> float:

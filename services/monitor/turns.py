@@ -21,6 +21,7 @@ from driftloop.contracts.retrain_pb2 import (
 )
 from driftloop.kit.broker import Record
 from driftloop.kit.events import event_id
+from driftloop.kit.metrics.cells import OTHER
 from driftloop.kit.metrics.figures import ANSWERS, ENDS, STAGES, TRIGGERS, Figures
 from driftloop.kit.run import Kit
 from driftloop.kit.topic import Topic
@@ -95,7 +96,7 @@ class Watch:
 
     def _resolved(self, message: RetrainResolved, record: Record) -> list[Turn]:
         if record.timestamp_ms >= self._began_ms:
-            of = message.pipeline, message.trigger, message.outcome
+            of = self._shown(message.pipeline), message.trigger, message.outcome
             self._metrics.retrains_total.labels(*of).inc()
         if message.outcome != "accepted":
             return []
@@ -121,9 +122,14 @@ class Watch:
 
     def _finished(self, message: RunFinished, record: Record) -> list[Turn]:
         if record.timestamp_ms >= self._began_ms:
-            self._metrics.runs_total.labels(message.pipeline, message.outcome).inc()
+            of = self._shown(message.pipeline), message.outcome
+            self._metrics.runs_total.labels(*of).inc()
         self._runs.ended(message.run_id, message.pipeline, message.outcome)
         return []
+
+    def _shown(self, pipeline: str) -> str:
+        """Anyone may write to a control topic: what is not declared takes no name's place."""
+        return pipeline if pipeline in self._partitions else OTHER
 
     def _show(self) -> None:
         with self._one:

@@ -1,5 +1,5 @@
-"""What serving counts of its models' work. The loop's cells are the loop's alone; those of calls
-are shared among the calls' threads."""
+"""What serving counts of its models' work. Cells that calls write too are shared among their
+threads; the others are the loop's alone."""
 
 from __future__ import annotations
 
@@ -30,22 +30,14 @@ class Meter:
         metrics.model_version.labels(pipeline).set(release.version)
         metrics.model_released_timestamp_seconds.labels(pipeline).set(release.released_ms / 1_000)
 
-    def answer(self, answering: Answering, vectors: Floats, plan: Plan) -> Answer:
-        """The loop's run of the model, measured."""
+    def answer(
+        self, answering: Answering, vectors: Floats, plan: Plan, origin: str = STREAM
+    ) -> Answer:
+        """A run of the model, measured: by the loop, or by a call."""
         began_s = self._clock.seconds()
         answer = answering.answer(vectors, plan)
         seconds = self._clock.seconds() - began_s
-        of = plan.pipeline, str(answering.release.version), STREAM
-        self._metrics.predict_seconds.labels(*of).observe(seconds)
-        self._metrics.predict_rows.labels(*of).observe(len(vectors))
-        return answer
-
-    def answer_call(self, answering: Answering, vectors: Floats, plan: Plan) -> Answer:
-        """A call's run of the model, measured."""
-        began_s = self._clock.seconds()
-        answer = answering.answer(vectors, plan)
-        seconds = self._clock.seconds() - began_s
-        of = plan.pipeline, str(answering.release.version), CALL
+        of = plan.pipeline, str(answering.release.version), origin
         self._metrics.predict_seconds.shared(*of).observe(seconds)
         self._metrics.predict_rows.shared(*of).observe(len(vectors))
         return answer

@@ -19,7 +19,7 @@ from driftloop.kit.rpc import answers
 from services.serving import tensors
 from services.serving.calls import Call, Journal
 from services.serving.domain import Answering
-from services.serving.meter import Meter
+from services.serving.meter import CALL, Meter
 from services.serving.models import Models, Standing
 
 ID_CHARACTERS_MAX = 1_000  # it is written down with every row of the call
@@ -91,7 +91,7 @@ class Doors(GRPCInferenceServiceServicer):
             request, width=len(answering.release.inputs), rows_max=self._call_rows_max
         )
         wanted = tensors.wanted_outputs(request, answering.release)
-        answer = self._meter.answer_call(answering, vectors, standing.plan)
+        answer = self._meter.answer(answering, vectors, standing.plan, CALL)
         base = request.id or str(uuid.uuid4())
         ids = (
             [base] if len(vectors) == 1 else [f"{base}-{number}" for number in range(len(vectors))]

@@ -24,13 +24,13 @@ from driftloop.kit.errors import Malformed, Unavailable
 from driftloop.kit.events import Event, event, event_id, read_event
 from driftloop.kit.inbox import Inbox
 from driftloop.kit.log import bound, logger
-from driftloop.kit.task import Assigned, Decision, Moment, Sizes
+from driftloop.kit.task import Assigned, Decision, Ended, Moment, Sizes
 from driftloop.kit.topic import Emit, M, Topic
 from driftloop.kit.trace import NoTracer, Span, Tracer, passed_on
 from driftloop.kit.trace import bound as within_trace
 from services.training import codec, tracing
 from services.training.domain import Known, Resolution, Run, Runs
-from services.training.jobs import Cancel, Command, Ended, Foundry, Job
+from services.training.jobs import Cancel, Command, Foundry, Job
 
 SOURCE = "/driftloop/training"
 REQUESTED, FINISHED = topics.RETRAIN_REQUESTED.topic(), topics.RUN_FINISHED.topic()

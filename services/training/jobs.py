@@ -9,24 +9,14 @@ from typing import Any, Protocol
 
 from driftloop.contracts.retrain_pb2 import RetrainRequested
 from driftloop.dataset import Range
+from driftloop.kit.task import Work
 from services.training.domain import Known, Run
 
 
-class Ended(Protocol):
-    """What came of a child: see driftloop.kit.child.Finished."""
+class Fit(Work, Protocol):
+    """A child that says how far it is."""
 
-    @property
-    def result(self) -> dict[str, Any] | None: ...
-    @property
-    def error(self) -> str: ...
-
-
-class Work(Protocol):
-    """A child: see driftloop.kit.child.Child."""
-
-    def poll(self) -> Ended | None: ...
     def progress(self) -> list[dict[str, Any]]: ...
-    def cancel(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +38,7 @@ class Foundry(Protocol):
 
     def start(
         self, run: Run, window: Sequence[Range], change_us: int | None, seconds_max: float
-    ) -> Work | None:
+    ) -> Fit | None:
         """None: the pipeline is no longer declared."""
 
 
@@ -79,7 +69,7 @@ class Job:
     noted: bool  # its window stands in the note, not in its request
     turn: str = ""  # traceparent
     requested_ms: int = 0
-    work: Work | None = None
+    work: Fit | None = None
     cancelled_by: str = ""
 
 

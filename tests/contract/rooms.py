@@ -92,7 +92,7 @@ ROOMS: Sequence[Room] = (
         why="the only door to Kafka",
     ),
     Room(
-        r"driftloop\.kit\.(rpc|rpc_trace|health|probe)",
+        r"driftloop\.kit\.(rpc|rpc_around|rpc_trace|health|probe)",
         (*KIT, "grpc", "grpc_health.*"),
         why="the only door to gRPC in the kit",
     ),

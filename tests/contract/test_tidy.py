@@ -47,10 +47,10 @@ CALLS: Sequence[Call] = (
     Call(r"(eval|exec)", r"", "parse it; nothing that people write is executed"),
 )
 ENVIRON_ROOMS = (
-    r"driftloop\.kit(\.(config|run|log))?|driftloop\.client\.addresses|infra\..*|tests\..*"
+    r"driftloop\.kit(\.(config|run|log|probe))?|driftloop\.client\.addresses|infra\..*|tests\..*"
     r"|services\.monitor\.live.*"
 )
-BROAD_ROOMS = r"driftloop\.kit\.(run|loop|loops|child|rpc)|infra\..*"
+BROAD_ROOMS = r"driftloop\.kit\.(run|loop|loops|child|rpc|trace\.otel)|infra\..*"
 MODULE_STATE = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
 WORDS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 

@@ -18,6 +18,7 @@ from tests.support.eventually import eventually
 from tests.support.loop import World, last_us
 from tests.support.otlp import Receiver
 from tests.support.page import chromium
+from tests.support.scrapers import hanging
 
 ROWS, DRIFT = 7_000, 3_000
 TRACED = 0.05  # of all events
@@ -32,6 +33,7 @@ class Looped:
     events: list[tuple[str, str]]
     version: int
     pages: Mapping[str, str]  # process -> its /metrics then
+    hung: Mapping[str, int]  # process -> how often scrapers hung at it meanwhile
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +61,18 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def looped(world: World) -> Looped:
-    """Events in three parts: to the first model, past the drift to the next one, to the end."""
+    """Events in three parts: to the first model, past the drift to the next one, to the end. All
+    the while whoever scrapes hangs.
+    """
+    ports = world.stack.layout.metrics
+    with hanging(list(ports.values())) as told:
+        stream, events, version = turned(world)
+    hung = {name: told[port] for name, port in ports.items()}
+    return Looped(world, stream, events, version, figures.pages(world.stack.layout), hung)
+
+
+def turned(world: World) -> tuple[str, list[tuple[str, str]], int]:
+    """The stream, its events, and the version that answered the drift."""
     stream = "sea-loop"
     world.declare(stream)
     events = list(sea.events(ROWS, DRIFT))
@@ -72,7 +85,7 @@ def looped(world: World) -> Looped:
     world.produce(stream, events[9_000:])
     world.end(stream, last_us(events))
     eventually(lambda: swapped(world, stream), within_s=30, every_s=0.3)
-    return Looped(world, stream, events, version, figures.pages(world.stack.layout))
+    return stream, events, version
 
 
 def swapped(world: World, stream: str) -> bool:

@@ -35,6 +35,11 @@ def test_a_drift_brings_a_better_model_unattended(looped: Looped) -> None:
     assert asked.message.evidence.value > asked.message.evidence.reference
 
 
+def test_nobody_scraped_meanwhile_but_those_who_hang(looped: Looped) -> None:
+    assert set(looped.hung) == set(looped.world.stack.layout.metrics)
+    assert min(looped.hung.values()) > 3
+
+
 def test_every_request_has_one_answer_and_every_run_one_end(looped: Looped) -> None:
     world, stream = looped.world, looped.stream
     answered = [each.request_id for each in world.resolved(stream)]

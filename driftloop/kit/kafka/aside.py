@@ -14,6 +14,10 @@ from queue import SimpleQueue
 from driftloop.kit.errors import Unavailable
 
 
+class Hung(Unavailable):
+    """The call never came back: nothing more can be asked of that client."""
+
+
 class Aside:
     """Runs one call after the other. Once a call was given up, it is of no use any more."""
 
@@ -23,11 +27,11 @@ class Aside:
         threading.Thread(target=self._run, name="kafka-aside", daemon=True).start()
 
     def call(self, work: Callable[[], None], within_s: float, what: str) -> None:
-        """`work()`, and what it raises. Unavailable: it has not returned `within_s`; it may yet."""
+        """`work()`, and what it raises. Hung: it has not returned in `within_s`; it may yet."""
         call = Call(work)
         self._asked.put(call)
         if not call.done.wait(within_s):
-            raise Unavailable(f"{what}: the client does not come back from it in {within_s:g} s")
+            raise Hung(f"{what}: the client does not come back from it in {within_s:g} s")
         if call.error is not None:
             raise call.error
 

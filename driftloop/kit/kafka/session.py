@@ -9,8 +9,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from driftloop.kit.broker import Partition, Position, Record, Subscription, writer
 from driftloop.kit.clock import SystemClock
-from driftloop.kit.errors import Fenced, Malformed, Unavailable
-from driftloop.kit.kafka.aside import Aside
+from driftloop.kit.errors import DriftloopError, Fenced, Unavailable
+from driftloop.kit.kafka.aside import Aside, Hung
 from driftloop.kit.kafka.client import (
     ASK_S,
     CONSUMER,
@@ -74,7 +74,7 @@ class KafkaSession:
             [self._names.outer(t) for t in subscription.topics],
             on_assign=self._assigned,
             on_revoke=self._revoked,
-            on_lost=self._revoked,
+            on_lost=self._lost,
         )
 
     def poll(self, records_max: int, timeout_s: float) -> list[Record]:
@@ -112,10 +112,12 @@ class KafkaSession:
                 send(producer, names, emit)
             member = self._consumer.consumer_group_metadata()
             self._aside.call(partial(_commit, producer, sent, member), HUNG_S, "commit")
+        except Hung:  # an abort would only wait behind it
+            raise
         except KafkaException as error:
             self._abort(producer)
             raise ours(error.args[0], "commit") from error
-        except Malformed:
+        except DriftloopError:  # a message that could not be handed over
             self._abort(producer)
             raise
         self._held.update(whole)
@@ -173,6 +175,11 @@ class KafkaSession:
         consumer.unassign()
         if not self._closed:
             self._on_revoked(lost)
+
+    def _lost(self, consumer: Consumer, given: list[TopicPartition]) -> None:
+        """Another member may have held them since, and its producer fenced ours."""
+        self._producer, self._writer = None, None
+        self._revoked(consumer, given)
 
     def _take(self, held: Sequence[Partition]) -> None:
         """Read from where the group stands; a partition that it never committed begins where

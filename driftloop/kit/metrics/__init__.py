@@ -56,10 +56,12 @@ class Metrics(Figures):
         return Address(host, page.serve(host, port, self.text))
 
     def forget(self, pipeline: str) -> None:
-        """A removed pipeline is shown no more."""
+        """A removed pipeline is shown no more. A scrape that is under way has read what was, and
+        is waited for."""
         self._versions.pop(pipeline, None)
-        for family in self.families.values():
-            family.forget(pipeline)
+        with self._scraping:
+            for family in self.families.values():
+                family.forget(pipeline)
 
     def answer_with(self, pipeline: str, version: int) -> None:
         """Say to the pulse which version answers from now on."""

@@ -1,8 +1,8 @@
 """Where figures are counted: a family for each declared name, a cell for each set of label values.
 
 Counting takes no lock: a cell is written by one thread alone, and a scrape reads it as it stands.
-What several threads write is asked for by `shared`, and such a cell has a lock of its own. Label
-values are bounded here, whatever comes: see `Label`.
+What several threads write is asked for by `shared`, and such a cell has a lock of its own; so has
+the one for others, which is whoever's. Label values are bounded here, whatever comes: see `Label`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 OTHER = "other"  # what a label's value is shown as where it is one too many, or unknown
 PIPELINE = "pipeline"
+ASKED_MAX = 10_000  # sets of values whose cell is remembered, those that are shown as others too
 Kind = Literal["counter", "gauge", "histogram"]
 
 
@@ -145,6 +146,10 @@ class SharedHistogram(Histogram):
         with self._lock:
             super().observe(value)
 
+    def observe_all(self, values: npt.NDArray[np.float64]) -> None:
+        with self._lock:
+            super().observe_all(values)
+
 
 C = TypeVar("C", bound=Cell)
 
@@ -155,16 +160,17 @@ class Family(Generic[C]):
     def __init__(self, figure: Figure, alone: type[C], shared: type[C]) -> None:
         self.figure, self._alone, self._shared = figure, alone, shared
         self._cells: Mapping[tuple[str, ...], C] = {}  # replaced whole, never changed: no lock
+        self._asked: dict[tuple[str, ...], C] = {}  # the same cells, by the values as they came
         self._making = Lock()
 
     def labels(self, *values: str) -> C:
         """The cell of these values, for one thread to write."""
-        found = self._cells.get(values)
+        found = self._asked.get(values)
         return self._made(values, self._alone) if found is None else found
 
     def shared(self, *values: str) -> C:
         """The cell of these values, for any thread to write."""
-        found = self._cells.get(values)
+        found = self._asked.get(values)
         return self._made(values, self._shared) if found is None else found
 
     def forget(self, pipeline: str) -> None:
@@ -178,7 +184,7 @@ class Family(Generic[C]):
     def clear(self) -> None:
         """All cells go: this process no longer tells of it."""
         with self._making:
-            self._cells = {}
+            self._cells, self._asked = {}, {}
 
     def lines(self) -> Iterator[str]:
         """What a scrape shows, in the text format of Prometheus."""
@@ -195,8 +201,11 @@ class Family(Generic[C]):
             if cell is None:
                 names = [label.name for label in self.figure.labels]
                 labels = dict(zip(names, shown, strict=True))
-                cell = kind(self.figure, labels)
+                cell = (self._shared if OTHER in shown else kind)(self.figure, labels)
                 self._cells = {**self._cells, shown: cell}
+            if len(self._asked) >= ASKED_MAX:
+                self._asked = {}
+            self._asked[values] = cell
             return cell
 
     def _bounded(self, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -235,6 +244,7 @@ class Family(Generic[C]):
 
     def _drop(self, gone: set[tuple[str, ...]]) -> None:
         self._cells = {values: cell for values, cell in self._cells.items() if values not in gone}
+        self._asked = {}  # others may be shown by their own values now
 
 
 def _pipeline_first(placed: tuple[int, Label]) -> bool:

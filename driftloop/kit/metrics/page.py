@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
@@ -10,7 +11,9 @@ from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
 
 from driftloop.kit.errors import Refused
+from driftloop.kit.log import logger
 
+log = logger("kit.metrics")
 FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 PATHS = ("/metrics", "/")
 ASK_SECONDS_MAX = 10.0  # who connects and says nothing is let go
@@ -27,7 +30,10 @@ class _Server(ThreadingMixIn, TCPServer):
         super().__init__((host, port), _Asked)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Who asked has gone before the answer: nothing to say."""
+        """Who asked has gone before the answer: nothing to say. All else is our bug, and no reason
+        to stop what is measured."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            log.error("the page failed", exc_info=True)
 
 
 class _Asked(BaseHTTPRequestHandler):

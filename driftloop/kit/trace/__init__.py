@@ -18,10 +18,8 @@ from driftloop.kit.trace.context import (
 )
 from driftloop.kit.trace.settings import tracer_of
 from driftloop.kit.trace.span import (
-    CLIENT,
     CONSUMER,
     INTERNAL,
-    PRODUCER,
     SERVER,
     NoTracer,
     Span,
@@ -36,11 +34,9 @@ from driftloop.kit.trace.span import (
 )
 
 __all__ = [
-    "CLIENT",
     "CONSUMER",
     "HEADER",
     "INTERNAL",
-    "PRODUCER",
     "SERVER",
     "NoTracer",
     "Span",

@@ -23,6 +23,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from driftloop.kit.errors import Refused
+from driftloop.kit.log import logger
 from driftloop.kit.trace.span import Span, Value
 
 QUEUE_MAX = 20_000  # spans: 10 MB, some seconds of a busy service with every event traced
@@ -30,6 +31,7 @@ BATCH_MAX = 2_000  # spans a call: 1 MB, a quarter of what a receiver takes by d
 EVERY_S = 1.0
 FLUSH_S = 1.0  # of the 5 s in which a process drains
 SHARED_MAX = 1_000  # mappings that are kept encoded
+log = logger("kit.trace")
 
 
 class OtlpTracer:
@@ -74,10 +76,19 @@ class OtlpTracer:
     def _send(self) -> None:
         while self._queue:
             spans = [self._queue.popleft() for _ in range(min(BATCH_MAX, len(self._queue)))]
-            sent = self._exporter.sent(spans)
+            sent = self._sent(spans)
             self._count("sent" if sent else "failed", len(spans))
             if not sent and self._closing.is_set():
                 return
+
+    def _sent(self, spans: Sequence[Span]) -> bool:
+        """A span that can't be encoded, or a bug of the exporter's, costs its batch and no more:
+        what is traced matters less than what is served."""
+        try:
+            return self._exporter.sent(spans)
+        except Exception as error:
+            log.error("%d spans are lost: %s", len(spans), error, exc_info=error)
+            return False
 
 
 class Exporter(OTLPSpanExporter):

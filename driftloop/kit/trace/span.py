@@ -12,7 +12,7 @@ from driftloop.kit.trace.context import TraceContext, below, bound, parse, rende
 
 Value = str | int | float | bool
 NO_ATTRIBUTES: Mapping[str, Value] = {}
-INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER = 1, 2, 3, 4, 5  # as OTLP numbers them
+INTERNAL, SERVER, CONSUMER = 1, 2, 5  # as OTLP numbers them
 
 
 class Span(NamedTuple):

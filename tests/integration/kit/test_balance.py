@@ -14,7 +14,6 @@ import pytest
 from driftloop.contracts import registry_pb2, registry_pb2_grpc
 from driftloop.contracts.model_pb2 import ModelVersion
 from driftloop.kit import balance, rpc
-from driftloop.kit.errors import Unavailable
 from driftloop.kit.health import WHOLE, Health
 from tests.support.eventually import eventually
 
@@ -111,5 +110,13 @@ def test_hosts_are_looked_up_and_one_that_is_unknown_left_out() -> None:
     assert balance.target("localhost:1, 127.0.0.1:2") == "ipv4:127.0.0.1:1,127.0.0.1:2"
     assert balance.target("[::1]:1,[::1]:2") == "ipv6:[::1]:1,[::1]:2"
     assert balance.target("127.0.0.1:1,no-such-host.invalid:2") == "ipv4:127.0.0.1:1"
-    with pytest.raises(Unavailable, match="no host of"):
-        balance.target("no-such-host.invalid:1,nor-this.invalid:2")
+
+
+def test_where_no_host_is_known_yet_a_channel_is_made_and_its_calls_say_so() -> None:
+    unknown = "no-such-host.invalid:1,nor-this.invalid:2"
+    with (
+        rpc.channel(unknown, questions=QUESTIONS) as channel,
+        pytest.raises(grpc.RpcError) as error,
+    ):
+        ask(channel)
+    assert error.value.code() == grpc.StatusCode.UNAVAILABLE

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from driftloop.kit.child import Child, Children, Finished
+from driftloop.kit.child import Child, Children, Finished, go_first
 from tests.support import eventually
 
 STORIES = "tests.integration.kit.stories_child"
@@ -108,6 +108,20 @@ def test_a_child_goes_first_where_memory_runs_out_and_says_so(children: Children
     assert finished.killed
     assert finished.error.startswith("killed by SIGKILL, as Linux does where memory runs out")
     assert "200 MB" in finished.error
+
+
+def test_where_the_score_can_not_be_raised_the_work_is_done_all_the_same(tmp_path: Path) -> None:
+    score = tmp_path / "oom_score_adj"
+    go_first(score)  # a system that has none
+    assert not score.exists()
+
+    score.mkdir()  # a sandbox that refuses
+    go_first(score)
+
+    score = tmp_path / "own"
+    score.write_text("5\n")
+    go_first(score)
+    assert score.read_text() == "800"
 
 
 def test_a_child_that_vanishes_says_its_status(children: Children) -> None:

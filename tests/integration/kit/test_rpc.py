@@ -14,7 +14,7 @@ from driftloop.contracts.model_pb2 import ModelVersion
 from driftloop.kit import rpc
 from driftloop.kit.clock import FakeClock
 from driftloop.kit.errors import Malformed, Refused, Unavailable
-from driftloop.kit.health import WHOLE, Health
+from driftloop.kit.health import WATCHERS_MAX, WHOLE, Health
 from tests.support.eventually import eventually
 
 NOT_FOUND = Refused("no flights@9: there are 1 to 7", status="NOT_FOUND")
@@ -119,6 +119,31 @@ def test_health_says_what_runs(health: Health, channel: grpc.Channel) -> None:
     assert status("join-flights") == answer.NOT_SERVING
     health.end()
     assert status(WHOLE) == answer.NOT_SERVING
+
+
+def test_those_who_watch_never_take_the_places_of_calls(
+    server: rpc.Server, channel: grpc.Channel, health: Health
+) -> None:
+    health.set(WHOLE, serving=True)
+    stub = health_pb2_grpc.HealthStub(channel)
+    request = health_pb2.HealthCheckRequest()
+    watching = [stub.Watch(request) for _ in range(WATCHERS_MAX)]
+    for one in watching:
+        next(one)
+
+    with pytest.raises(grpc.RpcError) as refused:
+        next(stub.Watch(request))
+    assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+    # a client that would watch us calls all the same
+    questions = ["driftloop.v1.Registry"]
+    with rpc.channel(f"127.0.0.1:{server.port}", questions=questions) as spread:
+        asked = registry_pb2.ModelRequest(pipeline="flights", version=7)
+        assert registry_pb2_grpc.RegistryStub(spread).Model(asked, timeout=10).version == 7
+
+    for one in watching:
+        one.cancel()
+    eventually(lambda: next(stub.Watch(request)))
 
 
 def test_a_port_in_use_is_refused_by_its_number(server: rpc.Server) -> None:

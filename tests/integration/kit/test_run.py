@@ -82,6 +82,7 @@ def test_it_serves_and_drains_on_a_signal(
     process.popen.send_signal(number)
     assert process.status() == 0
     assert process.said("draining")["why"] == number.name
+    assert [line["message"].split()[0] for line in process.lines()[-2:]] == ["good-bye", "ended"]
 
 
 def test_a_crash_in_a_loop_ends_the_process_with_70(
@@ -98,6 +99,7 @@ def test_a_crash_in_any_thread_ends_the_process_with_70(
     process = a_process(processes, tmp_path, PROBE_STORY="crash")
     assert process.status() == 70
     assert process.said("bug crashed")["level"] == "critical"
+    assert not [line for line in process.lines() if "good-bye" in line["message"]]
 
 
 def test_start_is_tried_again_while_something_is_away(

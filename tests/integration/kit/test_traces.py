@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ from typing import Any
 import grpc
 import psutil
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from driftloop.contracts import model_pb2, registry_pb2, registry_pb2_grpc
 from driftloop.kit import rpc, rpc_trace
 from driftloop.kit.clock import SystemClock
 from driftloop.kit.errors import Refused
+from driftloop.kit.health import Health
 from driftloop.kit.trace import CONSUMER, Span, Tracer, bound, here, render, root, tracer_of
 from tests.integration.kit.test_run import Process, a_process, processes
 from tests.integration.running import a_free_port
@@ -111,6 +114,19 @@ def test_a_receiver_that_is_away_slows_nothing_and_what_is_lost_is_counted(
     assert told["dropped"] + told["failed"] == 100_000
 
 
+def test_a_span_that_can_not_be_sent_costs_its_batch_and_no_more(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: Counter[str] = Counter()
+    tracer = a_tracer(monkeypatch, told, **receiver.environ)
+    tracer.add([a_span()._replace(trace_id=None), a_span()])  # type: ignore[arg-type]
+    eventually(lambda: told["failed"] == 2)
+    tracer.add([a_span()])
+    tracer.close()
+    assert told == {"failed": 2, "sent": 1}
+    assert "2 spans are lost" in caplog.text
+
+
 def test_a_wrong_setting_of_the_exporter_is_refused_in_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -171,15 +187,22 @@ class Registry(registry_pb2_grpc.RegistryServicer):
 
 @pytest.fixture
 def asked() -> Iterator[tuple[Kept, registry_pb2_grpc.RegistryStub]]:
+    with a_door() as (tracer, channel):
+        yield tracer, registry_pb2_grpc.RegistryStub(channel)
+
+
+@contextmanager
+def a_door() -> Iterator[tuple[Kept, grpc.Channel]]:
+    """Registry and health behind it, and a channel that passes traces on."""
     tracer = Kept()
 
     def add(server: grpc.Server) -> None:
         registry_pb2_grpc.add_RegistryServicer_to_server(Registry(), server)
 
     traced = [rpc_trace.Traced(tracer, SystemClock())]
-    server = rpc.serve([add], "127.0.0.1", 0, interceptors=traced)
+    server = rpc.serve([add, Health().add], "127.0.0.1", 0, interceptors=traced)
     with rpc.channel(f"127.0.0.1:{server.port}") as channel:
-        yield tracer, registry_pb2_grpc.RegistryStub(rpc_trace.passing(channel))
+        yield tracer, rpc_trace.passing(channel)
     server.stop(0)
 
 
@@ -213,6 +236,17 @@ def test_a_call_without_a_trace_or_with_one_that_is_not_sampled_makes_no_span(
     with bound("not one"):
         assert stub.Model(registry_pb2.ModelRequest()).run_id == ""
     assert tracer.spans == []
+
+
+def test_who_watches_our_health_makes_no_span() -> None:
+    with a_door() as (tracer, channel), bound(render(root("a call", sampled=True))):
+        health = health_pb2_grpc.HealthStub(channel)
+        watching = health.Watch(health_pb2.HealthCheckRequest())
+        next(watching)
+        watching.cancel()
+        health.Check(health_pb2.HealthCheckRequest())
+        eventually(lambda: tracer.spans)
+    assert [span.name for span in tracer.spans] == ["grpc.health.v1.Health/Check"]
 
 
 def test_calls_at_the_same_time_keep_their_own_traces(

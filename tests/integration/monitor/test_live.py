@@ -14,6 +14,7 @@ import pytest
 
 from driftloop.contracts import topics
 from driftloop.contracts.pulse_pb2 import LoopPulse, Pulse
+from driftloop.kit import probe
 from driftloop.kit.broker import TopicSpec
 from driftloop.kit.clock import SystemClock
 from driftloop.kit.events import event, read_event
@@ -51,8 +52,11 @@ def test_pulses_become_rates_by_service_and_a_page(
     try:
         eventually(lambda: "the registry makes them" in log.read_text(), within_s=20)
         create(broker)
+        address = f"http://127.0.0.1:{port}/healthz"
+        eventually(lambda: "503" in probe.by_http(address), within_s=30, every_s=0.1)
         rates = eventually(lambda: told(broker), within_s=60, every_s=1.0)
         assert 50 < rates < 200
+        assert probe.by_http(address) == ""
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/live") as page:
             assert json.loads(page.read())[0]["replicas"] == {"serving": "1"}
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:

@@ -37,12 +37,16 @@ def world() -> World:
 
 @pytest.fixture
 def store(world: World) -> Iterator[FeatureStoreStub]:
-    with answering(FeatureStore(world.shelf, nobody, rows_max=10)) as stub:
+    with answering(FeatureStore(world.shelf, nobody, is_declared, rows_max=10)) as stub:
         yield stub
 
 
 def nobody(pipeline: str) -> None:
     """No other replica is known."""
+
+
+def is_declared(pipeline: str) -> bool:
+    return pipeline == "reference"
 
 
 @contextmanager
@@ -90,7 +94,18 @@ def test_a_wrong_row_is_refused_by_what_was_found_and_what_is_wanted(
     assert said in (error.value.details() or "")
 
 
-def test_windows_that_nobody_holds_are_not_found(store: FeatureStoreStub) -> None:
+def test_a_declared_pipeline_that_nobody_runs_yet_is_to_be_asked_about_again() -> None:
+    with answering(FeatureStore(Shelf(), nobody, is_declared, rows_max=10)) as starting:
+        with pytest.raises(grpc.RpcError) as transform:
+            starting.Transform(TransformRequest(pipeline="reference", rows=["{}"]))
+        with pytest.raises(grpc.RpcError) as look_up:
+            starting.Lookup(LookupRequest(pipeline="reference", entity="shop", key=["1"]))
+
+    assert transform.value.code() == grpc.StatusCode.UNAVAILABLE
+    assert look_up.value.code() == grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_pipeline_that_is_not_declared_is_not_found(store: FeatureStoreStub) -> None:
     with pytest.raises(grpc.RpcError) as error:
         store.Transform(TransformRequest(pipeline="other", rows=["{}"]))
 
@@ -103,7 +118,9 @@ def test_a_replica_without_the_windows_passes_a_question_on_to_who_holds_them(
     asked = TransformRequest(pipeline="reference", rows=[json.dumps(A_ROW)])
     key = LookupRequest(pipeline="reference", entity="shop", key=["1"], at_us=70)
 
-    with answering(FeatureStore(Shelf(), lambda pipeline: store, rows_max=10)) as other:
+    with answering(
+        FeatureStore(Shelf(), lambda pipeline: store, is_declared, rows_max=10)
+    ) as other:
         assert other.Transform(asked) == store.Transform(asked)
         assert other.Lookup(key) == store.Lookup(key)
         with pytest.raises(grpc.RpcError) as error:
@@ -116,8 +133,8 @@ def test_a_question_is_passed_on_once_and_then_to_be_asked_again() -> None:
     known: list[FeatureStoreStub] = []
     elsewhere = lambda pipeline: known[0]  # noqa: E731
     with (
-        answering(FeatureStore(Shelf(), elsewhere, rows_max=10)) as one,
-        answering(FeatureStore(Shelf(), lambda pipeline: one, rows_max=10)) as other,
+        answering(FeatureStore(Shelf(), elsewhere, is_declared, rows_max=10)) as one,
+        answering(FeatureStore(Shelf(), lambda pipeline: one, is_declared, rows_max=10)) as other,
     ):
         known.append(other)
         with pytest.raises(grpc.RpcError) as error:
@@ -138,6 +155,15 @@ def test_who_holds_the_windows_is_who_pulsed_so_last() -> None:
     assert owners.of("reference", 9.0) is None  # it fell silent
     owners.heard(a_pulse("two:2", "running", ended=True), 9.0)
     assert owners.of("reference", 9.0) is None
+
+
+def test_a_replica_that_was_silent_for_a_minute_is_told_gone_once() -> None:
+    owners = Owners()
+    owners.heard(a_pulse("one:1", "running"), 0.0)
+    owners.heard(a_pulse("two:2", "waiting"), 30.0)
+    assert owners.gone(60.0) == []
+    assert owners.gone(61.0) == ["one:1"]
+    assert owners.gone(62.0) == []
 
 
 def a_pulse(address: str, state: str, *, ended: bool = False) -> Pulse:

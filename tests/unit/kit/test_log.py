@@ -7,6 +7,7 @@ import json
 import logging
 import pickle
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -139,6 +140,22 @@ def test_a_line_that_repeats_is_let_through_so_often_and_then_counted(stream: Wr
     lines = stream.lines()
     assert len(lines) == log.REPEATS_MAX + 2
     assert lines[-1]["left_out"] == 1_000 - log.REPEATS_MAX
+
+
+def test_a_loop_that_repeats_itself_does_not_hush_another(stream: Written) -> None:
+    log.setup("serving", "serving-0", "json", stream)
+    for pipeline in ("flights", "sea"):
+        for loop in ("scores", "other"):
+            with log.bound(pipeline=pipeline, loop=loop):
+                for _ in range(100):
+                    log.logger("kit.x").warning("begins anew")
+    told = log.logger("kit.x")
+    for _ in range(100):
+        told.warning("begins anew", extra={"fields": {"pipeline": "lake"}})
+
+    heard = Counter((line.get("pipeline"), line.get("loop")) for line in stream.lines())
+    assert len(heard) == 5
+    assert set(heard.values()) == {log.REPEATS_MAX}
 
 
 def test_the_level_is_of_ours_and_others_are_heard_from_warning_on(stream: Written) -> None:

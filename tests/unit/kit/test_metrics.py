@@ -13,11 +13,12 @@ import pytest
 
 from driftloop.kit.errors import Refused
 from driftloop.kit.loop import LoopState
-from driftloop.kit.metrics import LoopMeter, Metrics, show
+from driftloop.kit.metrics import LoopMeter, Metrics, cells, show
 from driftloop.kit.metrics.cells import Counter, Family, Figure, Label, SharedCounter
 from driftloop.kit.metrics.figures import Figures, declared
 from driftloop.kit.task import Sizes
 from driftloop.kit.version import VERSION
+from tests.support import eventually
 from tests.support.figures import kinds, samples, value
 
 OF = {"loop": "windows", "pipeline": "flights"}
@@ -179,6 +180,24 @@ def test_a_removed_pipeline_is_shown_no_more() -> None:
     assert value(metrics.text(), "driftloop_model_version", pipeline="sea") == 2
 
 
+def test_a_scrape_under_way_does_not_bring_a_removed_pipeline_back() -> None:
+    metrics, asked, removed = Metrics(), threading.Event(), threading.Event()
+
+    def tell() -> None:  # has read that there is a loop of it, and is overtaken
+        asked.set()
+        removed.wait(0.2)
+        metrics.lag_records.labels("windows", "flights").set(1)
+
+    metrics.before_scrape(tell)
+    scrape = threading.Thread(target=metrics.text)
+    scrape.start()
+    asked.wait(5.0)
+    metrics.forget("flights")
+    removed.set()
+    scrape.join()
+    assert [line for line in metrics.lag_records.lines() if "flights" in line] == []
+
+
 def test_a_label_that_would_break_the_page_is_spelt_out() -> None:
     metrics = Metrics()
     metrics.psi.labels("p", 'a"b\\c\nd').set(float("nan"))
@@ -223,6 +242,27 @@ def test_several_threads_lose_nothing_where_they_share_a_cell() -> None:
     assert ended == 8_000
 
 
+def test_the_cell_for_others_is_whoevers_and_is_found_without_a_lock() -> None:
+    figure = Figure("x_total", "counter", "Said.", "rows", (Label("rule", most=1),), ("serving",))
+    family = Family(figure, Counter, SharedCounter)
+    assert type(family.labels("first")) is Counter
+    others = [family.labels(f"more-{number}") for number in range(3)]
+    assert [type(cell) for cell in others] == [SharedCounter] * 3
+    with family._making:  # who looks one up that is known doesn't wait for who makes one
+        assert [family.labels(f"more-{number}") for number in range(3)] == others
+
+
+def test_values_without_end_are_not_all_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cells, "ASKED_MAX", 10)
+    family = a_family(Label("rule", most=1))
+    for number in range(100):
+        family.labels(f"r{number}").inc()
+    assert len(family._asked) <= 10
+    assert shown(family) == [
+        'driftloop_x_total{rule="r0"} 1', 'driftloop_x_total{rule="other"} 99',
+    ]  # fmt: skip
+
+
 def test_cells_that_are_made_while_others_are_read_are_all_there() -> None:
     metrics, stop = Metrics(), threading.Event()
 
@@ -258,6 +298,23 @@ def test_they_are_served_on_a_free_port_and_a_taken_one_is_refused() -> None:
         assert "# TYPE driftloop_rows_in_total counter" in page.read().decode()
     with pytest.raises(Refused, match=f"port 127.0.0.1:{address.port} .*METRICS_PORT"):
         Metrics().serve("127.0.0.1", address.port)
+
+
+def test_a_page_that_fails_is_said_in_the_log_and_who_hangs_up_is_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    metrics = Metrics()
+
+    def broken() -> None:
+        raise KeyError("gone")
+
+    metrics.before_scrape(broken)
+    address = metrics.serve("127.0.0.1", 0)
+    with pytest.raises(OSError):
+        urllib.request.urlopen(f"http://127.0.0.1:{address.port}/metrics")
+    (line,) = eventually(lambda: caplog.records)
+    assert line.message == "the page failed"
+    assert line.exc_info is not None and line.exc_info[0] is KeyError
 
 
 def test_another_path_is_not_found_and_who_hangs_up_disturbs_no_one() -> None:

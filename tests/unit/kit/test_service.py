@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,13 @@ from driftloop.kit.memory import MemoryBroker
 from driftloop.kit.metrics import Metrics
 from driftloop.kit.run import Kit
 from driftloop.kit.topic import Emit
-from driftloop.service import Declared, follow_pipelines, pulse_emit, send_pulses
+from driftloop.service import (
+    Declared,
+    follow_pipelines,
+    pulse_emit,
+    send_good_bye,
+    send_pulses,
+)
 from tests.support import eventually
 
 SEA = Path("infra/pipelines/sea.yaml")
@@ -53,7 +60,7 @@ def test_a_transactional_id_names_service_loop_and_pipeline(kit: Kit) -> None:
 
 
 def test_a_pulse_says_how_the_process_is(kit: Kit) -> None:
-    emit = pulse_emit(kit, started_ms=5)
+    emit = pulse_emit(replace(kit, started_ms=5))
     record = Record(emit.topic, 0, 0, emit.key, emit.value, emit.headers, 0)
     pulse = read_event(record, Pulse).message
     assert (pulse.service, pulse.replica, pulse.started_ms) == ("serving", "serving-0", 5)
@@ -69,6 +76,13 @@ def test_pulses_that_are_lost_are_counted(kit: Kit, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(kit.broker, "append", away)
     send_pulses(kit, kit.stopping)
     assert kit.metrics.pulses_lost_total.labels().value == 1
+
+
+def test_the_last_pulse_of_a_process_that_ends_in_good_order_says_so(kit: Kit) -> None:
+    create(kit, topics.PULSE.topic().name)
+    send_good_bye(kit)
+    (record,) = kit.broker.read(topics.PULSE.topic().name, 0, 0, 1)
+    assert read_event(record, Pulse).message.ended
 
 
 def test_pipelines_are_told_of_even_if_their_topic_comes_later(kit: Kit) -> None:

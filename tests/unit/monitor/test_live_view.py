@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from driftloop.contracts.pulse_pb2 import LoopPulse, Pulse
-from services.monitor.live_view import Seen, lives, quantile, snapshot
+from services.monitor.live_view import Seen, deafness, lives, quantile, snapshot
 
 NOW_MS = 1_000_000
 
@@ -110,3 +110,11 @@ def test_quantiles_are_linear_within_a_bucket(
     histogram: list[int], share: float, wanted: float
 ) -> None:
     assert quantile(histogram, share) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    ("heard_s", "trouble"),
+    [(None, "no pulse yet"), (100.0, ""), (70.0, ""), (69.0, "no pulse for 31 s")],
+)
+def test_it_is_well_as_long_as_it_hears_pulses(heard_s: float | None, trouble: str) -> None:
+    assert deafness(heard_s, now_s=100.0) == trouble

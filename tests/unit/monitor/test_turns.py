@@ -218,6 +218,19 @@ def test_counters_of_a_turn_begin_at_nothing_with_the_declaration(world: World) 
     assert world.said("driftloop_runs_rejected_in_a_row") == 0
 
 
+def test_answers_and_ends_of_what_is_not_declared_are_counted_as_others(world: World) -> None:
+    watch = world.watch()
+    watch.removed("sea")
+    world.metrics.forget("sea")
+    world.turn("run-late", 1)
+    ended, retrained = "driftloop_runs_total", "driftloop_retrains_total"
+    of = {"pipeline": "other"}
+    eventually(lambda: value(world.metrics.text(), ended, **of, outcome="released"))
+    page = world.metrics.text()
+    assert value(page, retrained, **of, trigger="drift", outcome="accepted") == 1
+    assert 'pipeline="sea"' not in page
+
+
 def test_a_removed_pipelines_runs_are_shown_no_more(world: World) -> None:
     watch = world.watch()
     assert world.said("driftloop_runs_open") == 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services.serving.meter import CALL
 from tests.support.figures import value
 from tests.unit.serving.nets import a_model
 from tests.unit.serving.stories import House, an_envelope, some_vectors
@@ -65,7 +66,7 @@ def test_calls_are_apart_from_the_stream(house: House) -> None:
     house.models.read_to_end()
     assert house.standing.settled.wait(5)
     assert house.standing.current is not None
-    house.meter.answer_call(house.standing.current, some_vectors(5), house.plan)
+    house.meter.answer(house.standing.current, some_vectors(5), house.plan, CALL)
     house.meter.dropped("flights", 5)
     house.meter.waiting(2)
     assert said(house, "predict_rows_sum", version="1", origin="call") == 5

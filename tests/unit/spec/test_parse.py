@@ -196,6 +196,17 @@ def test_the_schema_for_editors_speaks_the_words_of_the_file() -> None:
     assert schema["additionalProperties"] is False
 
 
+def test_a_parameter_that_lightgbm_has_not_is_a_mistake_with_the_nearest_that_it_has() -> None:
+    given = "kind: lightgbm, params: {num_leafs: 31, num_trees: 50, learning_rat: 0.1}"
+    mistakes = mistakes_of(GOOD.replace("kind: lightgbm", given))
+    assert [(one.line, one.field, one.found) for one in mistakes] == [
+        (22, "learners[0].params.learning_rat", "'learning_rat', which lightgbm has not"),
+        (22, "learners[0].params.num_leafs", "'num_leafs', which lightgbm has not"),
+    ]
+    assert mistakes[0].wanted.startswith("'learning_rate' (did you mean that?)")
+    assert mistakes[1].wanted.startswith("'num_leaf' (did you mean that?)")
+
+
 @pytest.mark.parametrize(
     ("detectors", "field", "found"),
     [

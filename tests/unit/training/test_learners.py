@@ -12,8 +12,10 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from lightgbm.basic import _ConfigAliases
 
 from driftloop.plugins import LEARNERS, Examples, Learnt, Unknown, find
+from driftloop.spec.learners import LIGHTGBM
 from services.training.learners import SHIPPED
 from services.training.learners.gbm import _down
 from services.training.learners.parity import PARITY_MAX, largest_difference
@@ -29,6 +31,13 @@ def examples(rows: int = 2_000, *, missing: float = 0.1, classes: int = 2) -> Ex
         target = (np.arange(rows) % classes).astype(np.float64)
         vectors[:, 1] = np.round(target + vectors[:, 2] / 4)
     return Examples(np.arange(rows), vectors, target, NAMES, classes)
+
+
+def test_a_files_check_knows_the_names_that_lightgbm_knows() -> None:
+    aliases = _ConfigAliases._get_all_param_aliases()
+    assert (
+        frozenset({*aliases, *(name for known in aliases.values() for name in known)}) == LIGHTGBM
+    )
 
 
 def learnt(kind: str, params: dict[str, Any], rows: Examples) -> Learnt:
