@@ -2,14 +2,15 @@
 digest.
 
 Offsets are the dataset's version: the same ranges give the same rows and the same `rows_sha256`,
-whenever they are read. Training and evaluation read through here; nothing here fits, judges or
-writes.
+whenever they are read; a window may leave out rows of them by event time. Training and evaluation
+read through here, and through driftloop.archive what the log may no longer hold. Nothing here fits,
+judges or writes.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ import pyarrow.compute as pc
 
 from driftloop.contracts import topics
 from driftloop.contracts.feature_pb2 import Examples
-from driftloop.contracts.model_pb2 import OffsetRange, Window
+from driftloop.contracts.model_pb2 import OffsetRange, Span, Window
 from driftloop.kit.broker import Broker, Record
 from driftloop.kit.envelope import batch_schema, decode
 from driftloop.kit.errors import Malformed
@@ -38,6 +39,35 @@ class Range:
     partition: int
     start: int
     end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Which event times a dataset holds, µs: [from_us, to_us), 0: no such limit; none of `without`,
+    which are [from, to) too.
+    """
+
+    from_us: int = 0
+    to_us: int = 0
+    without: Sequence[tuple[int, int]] = ()
+
+    @property
+    def all(self) -> bool:
+        return not (self.from_us or self.to_us or self.without)
+
+    def hold(self, times: Ints) -> npt.NDArray[np.bool_]:
+        """[n] whether each of `times` [n] belongs to it."""
+        inside = np.ones(len(times), bool)
+        if self.from_us:
+            inside &= times >= self.from_us
+        if self.to_us:
+            inside &= times < self.to_us
+        for start, end in self.without:
+            inside &= (times < start) | (times >= end)
+        return inside
+
+
+ALL = Times()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +90,10 @@ class Rows:
 
     def within(self, ranges: Sequence[Range]) -> Rows:
         """The rows of `ranges`, in the same order; a partition that is not named gives none."""
-        keep = np.zeros(len(self), bool)
-        for one in ranges:
-            inside = (self.offsets >= one.start) & (self.offsets < one.end)
-            keep |= inside & (self.partitions == one.partition)
+        return self.where(within(ranges, self.partitions, self.offsets))
+
+    def where(self, keep: npt.NDArray[np.bool_]) -> Rows:
+        """The rows for which `keep` [n] is true."""
         if keep.all():
             return self
         return Rows(
@@ -103,10 +133,13 @@ class Envelopes:
 
 
 def read(
-    broker: Broker, ranges: Sequence[Range], report: Callable[[int], None] | None = None
+    broker: Broker,
+    ranges: Sequence[Range],
+    report: Callable[[int], None] | None = None,
+    times: Times = ALL,
 ) -> tuple[Rows, Envelopes]:
-    """All rows of `ranges`, and the envelopes that they came in. `report` hears the rows so far,
-    now and then.
+    """All rows of `ranges` that `times` holds, and the envelopes that they came in. `report` hears
+    the rows so far, now and then.
 
     Malformed: an envelope that is not of this topic, or whose vectors have another width than the
     first.
@@ -114,7 +147,15 @@ def read(
     columns = _Columns()
     for one in ranges:
         columns.take(broker.read(one.topic, one.partition, one.start, one.end), report)
-    return columns.rows(), columns.envelopes()
+    rows, envelopes = columns.rows(), columns.envelopes()
+    return (rows, envelopes) if times.all else _only(rows, envelopes, times)
+
+
+def rows_of(broker: Broker, window: Window) -> Rows:
+    """The rows that a window's record names, as the log has them now; `driftloop.archive.recall`
+    checks them against its digest.
+    """
+    return read(broker, ranges_of(window), times=times_of(window))[0]
 
 
 def bounds(broker: Broker, pipeline: str, generation: int, partitions: int) -> list[Range]:
@@ -123,7 +164,7 @@ def bounds(broker: Broker, pipeline: str, generation: int, partitions: int) -> l
     return [Range(topic, number, *broker.bounds(topic, number)) for number in range(partitions)]
 
 
-def window(rows: Rows, ranges: Sequence[Range]) -> Window:
+def window(rows: Rows, ranges: Sequence[Range], times: Times = ALL) -> Window:
     """The record of a dataset: its offsets, span, size and digest."""
     return Window(
         ranges=[
@@ -134,12 +175,66 @@ def window(rows: Rows, ranges: Sequence[Range]) -> Window:
         end_us=int(rows.times[-1]) if len(rows) else 0,
         rows=len(rows),
         rows_sha256=rows.sha256(),
+        from_us=times.from_us,
+        to_us=times.to_us,
+        without=[Span(from_us=start, to_us=end) for start, end in times.without],
     )
 
 
 def ranges_of(window: Window) -> list[Range]:
     """The offsets that a window's record names."""
     return [Range(one.topic, one.partition, one.start, one.end) for one in window.ranges]
+
+
+def times_of(window: Window) -> Times:
+    """The event times that a window's record names."""
+    without = tuple((one.from_us, one.to_us) for one in window.without)
+    return Times(window.from_us, window.to_us, without)
+
+
+def parted(ranges: Sequence[Range], cuts: Mapping[int, int]) -> tuple[list[Range], list[Range]]:
+    """`ranges` before and from `cuts` on: partition → offset; one without a cut is all before."""
+    before, after = [], []
+    for one in ranges:
+        cut = min(max(one.start, cuts.get(one.partition, one.end)), one.end)
+        before.append(Range(one.topic, one.partition, one.start, cut))
+        if one.partition in cuts:
+            after.append(Range(one.topic, one.partition, cut, one.end))
+    return [one for one in before if one.end > one.start], [
+        one for one in after if one.end > one.start
+    ]
+
+
+def within(
+    ranges: Sequence[Range], partitions: npt.NDArray[np.int32], offsets: Ints
+) -> npt.NDArray[np.bool_]:
+    """[n] whether each of n coordinates lies in any of `ranges`; a partition may have several."""
+    inside = np.zeros(len(offsets), bool)
+    for one in ranges:
+        mine = partitions == one.partition
+        inside |= mine & (offsets >= one.start) & (offsets < one.end)
+    return inside
+
+
+def _only(rows: Rows, envelopes: Envelopes, times: Times) -> tuple[Rows, Envelopes]:
+    """What `times` holds of both: an envelope counts the rows that are left, and goes with its
+    last one."""
+    kept = rows.where(times.hold(rows.times))
+    key = envelopes.partitions.astype(np.int64) << 48 | envelopes.offsets
+    order = np.argsort(key)
+    mine = kept.partitions.astype(np.int64) << 48 | kept.offsets
+    at = order[np.searchsorted(key, mine, sorter=order)]
+    counts = np.bincount(at, minlength=len(key)).astype(np.int64)
+    newest = np.full(len(key), np.iinfo(np.int64).min)
+    np.maximum.at(newest, at, kept.times)
+    left = counts > 0
+    return kept, Envelopes(
+        envelopes.partitions[left],
+        envelopes.offsets[left],
+        counts[left],
+        envelopes.sequences[left],
+        newest[left],
+    )
 
 
 class _Columns:

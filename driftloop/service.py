@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar
@@ -54,6 +54,7 @@ class Declared:
     generation: int
     pipeline: spec.Pipeline
     digest: str
+    quarantined: Sequence[tuple[int, int]] = ()  # spans of event time, µs, [from, to)
 
 
 def main(name: str, config: type[C], build: Callable[[C, Kit], App]) -> NoReturn:
@@ -72,22 +73,34 @@ def main(name: str, config: type[C], build: Callable[[C, Kit], App]) -> NoReturn
 
 
 def follow_pipelines(
-    kit: Kit, on_pipeline: Callable[[Declared], None], on_removed: Callable[[str], None]
+    kit: Kit,
+    on_pipeline: Callable[[Declared], None],
+    on_removed: Callable[[str], None],
+    *,
+    quarantines: bool = False,
 ) -> Follower[PipelineDeclared]:
     """Tell of every declared pipeline, then of each change, from one thread of its own; waits while
     the topic isn't there.
+
+    With `quarantines`, also where only what is quarantined has changed: that is training's
+    business alone, and others would begin their loops anew for it.
 
     A declaration that this build can't read is logged and passed over: the registry of a newer
     build has accepted it.
     """
 
+    told: dict[str, tuple[int, int, str]] = {}
+
     def heard(key: str | None, message: PipelineDeclared | None, record: Record) -> None:
         if message is None:
+            told.pop(key or "", None)
             on_removed(key or "")
             kit.metrics.forget(key or "")
             return
-        declared = _declared(message)
-        if declared is not None:
+        declared, named = _declared(message), (message.version, message.generation, message.digest)
+        known = told.get(message.name) == named
+        told[message.name] = named
+        if declared is not None and (quarantines or not known):
             on_pipeline(declared)
 
     return kit.follow(topics.PIPELINES.topic(), heard)
@@ -171,4 +184,6 @@ def _declared(message: PipelineDeclared) -> Declared | None:
             error,
         )
         return None
-    return Declared(message.name, message.version, message.generation, pipeline, message.digest)
+    spans = tuple((one.span.from_us, one.span.to_us) for one in message.quarantined)
+    of = (message.name, message.version, message.generation, pipeline, message.digest)
+    return Declared(*of, spans)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from driftloop.cli import data, health, models, pipelines, view, web
+from driftloop.cli import data, health, models, pipelines, records, view, web
 from driftloop.cli.show import Doors
 from driftloop.client import connect
 
@@ -41,6 +41,7 @@ def options(
 pipelines.add_to(app)
 models.add_to(app)
 data.add_to(app)
+records.add_to(app)
 health.add_to(app)
 view.add_to(app)
 web.add_to(app)

@@ -205,10 +205,12 @@ def retrain(
     ctx: typer.Context,
     pipeline: PipelineName,
     reason: Reason = "asked for by hand",
+    start: Annotated[str | None, typer.Option("--from", help="event time, ISO 8601")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="event time; not itself")] = None,
     as_program: Json = False,
 ) -> None:
-    """Ask for a retrain now."""
-    request = client(ctx).retrain(pipeline, reason)
+    """Ask for a retrain now, on all rows or on those of a span of event time."""
+    request = client(ctx).retrain(pipeline, reason, start, end)
     if as_program:
         as_json({"request_id": request})
         return

@@ -10,17 +10,21 @@ from driftloop.client import predicting
 from driftloop.client.addresses import person
 from driftloop.client.calls import DEADLINE_S, Calls
 from driftloop.client.plain import Instant, Plain, instant_us, plain
+from driftloop.contracts.model_pb2 import Span
 from driftloop.contracts.registry_pb2 import (
     ApplyRequest,
     ModelRequest,
     ModelsRequest,
     PromoteRequest,
+    QuarantineRequest,
     RollbackRequest,
     RunsRequest,
     WhoServedRequest,
 )
-from driftloop.contracts.training_pb2 import TrainRequest
+from driftloop.contracts.training_pb2 import RebuildRequest, TrainRequest, WindowsRequest
 from driftloop.kit.errors import Refused
+
+REBUILD_S = 3_600.0  # training's own limit, TRAINING_REBUILD_SECONDS_MAX, is below it
 
 
 class Asking:
@@ -79,12 +83,51 @@ class Asking:
             request = WhoServedRequest(pipeline=pipeline, at_ms=instant_us(at) // 1_000)
             return plain(registry.WhoServed(request, timeout=DEADLINE_S))
 
-    def retrain(self, pipeline: str, reason: str = "") -> str:
-        """Ask for a retrain by hand; gives back the request's id, under which `explain` tells what
-        came of it.
+    def quarantine(
+        self, pipeline: str, start: Instant, end: Instant, reason: str, *, lift: bool = False
+    ) -> list[Plain]:
+        """Leave the rows of [start, end) of event time out of all later windows, or, with `lift`,
+        take that back. All that is quarantined then.
+        """
+        span = Span(from_us=instant_us(start), to_us=instant_us(end))
+        request = QuarantineRequest(
+            pipeline=pipeline, span=span, reason=reason, by=person(), lift=lift
+        )
+        with self._calls.registry() as registry:
+            reply = registry.Quarantine(request, timeout=DEADLINE_S)
+        return [plain(one) for one in reply.quarantined]
+
+    def windows(self, pipeline: str) -> list[Plain]:
+        """What each version was fitted on, and where those rows are now: `state` live (in the log),
+        archived, expired, or none, where it was not fitted here.
+        """
+        with self._calls.training() as training:
+            reply = training.Windows(WindowsRequest(pipeline=pipeline), timeout=DEADLINE_S)
+        return [plain(one) for one in reply.windows]
+
+    def rebuild(self, pipeline: str, version: int = 0) -> Plain:
+        """Fit a version again from its record and compare the bytes; 0: the champion. Refused: it
+        can't be made again, and why.
+        """
+        with self._calls.training() as training:
+            request = RebuildRequest(pipeline=pipeline, version=version)
+            return plain(training.Rebuild(request, timeout=REBUILD_S))
+
+    def retrain(
+        self,
+        pipeline: str,
+        reason: str = "",
+        start: Instant | None = None,
+        end: Instant | None = None,
+    ) -> str:
+        """Ask for a retrain by hand, on the rows of [start, end) of event time where they are said;
+        gives back the request's id, under which `explain` tells what came of it.
         """
         with self._calls.training() as training:
             request = TrainRequest(pipeline=pipeline, reason=reason, by=person())
+            if start is not None or end is not None:
+                request.span.from_us = instant_us(start) if start is not None else 0
+                request.span.to_us = instant_us(end) if end is not None else 0
             return training.Train(request, timeout=DEADLINE_S).request_id
 
     def predict(self, pipeline: str, row: Mapping[str, object]) -> Plain:

@@ -20,22 +20,43 @@ class OffsetRange(_message.Message):
     end: int
     def __init__(self, topic: _Optional[str] = ..., partition: _Optional[int] = ..., start: _Optional[int] = ..., end: _Optional[int] = ...) -> None: ...
 
+class Span(_message.Message):
+    __slots__ = ("from_us", "to_us")
+    FROM_US_FIELD_NUMBER: _ClassVar[int]
+    TO_US_FIELD_NUMBER: _ClassVar[int]
+    from_us: int
+    to_us: int
+    def __init__(self, from_us: _Optional[int] = ..., to_us: _Optional[int] = ...) -> None: ...
+
 class Window(_message.Message):
-    __slots__ = ("ranges", "start_us", "end_us", "rows", "rows_sha256")
+    __slots__ = ("ranges", "start_us", "end_us", "rows", "rows_sha256", "from_us", "to_us", "without")
     RANGES_FIELD_NUMBER: _ClassVar[int]
     START_US_FIELD_NUMBER: _ClassVar[int]
     END_US_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     ROWS_SHA256_FIELD_NUMBER: _ClassVar[int]
+    FROM_US_FIELD_NUMBER: _ClassVar[int]
+    TO_US_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_FIELD_NUMBER: _ClassVar[int]
     ranges: _containers.RepeatedCompositeFieldContainer[OffsetRange]
     start_us: int
     end_us: int
     rows: int
     rows_sha256: str
-    def __init__(self, ranges: _Optional[_Iterable[_Union[OffsetRange, _Mapping[str, object]]]] = ..., start_us: _Optional[int] = ..., end_us: _Optional[int] = ..., rows: _Optional[int] = ..., rows_sha256: _Optional[str] = ...) -> None: ...
+    from_us: int
+    to_us: int
+    without: _containers.RepeatedCompositeFieldContainer[Span]
+    def __init__(self, ranges: _Optional[_Iterable[_Union[OffsetRange, _Mapping[str, object]]]] = ..., start_us: _Optional[int] = ..., end_us: _Optional[int] = ..., rows: _Optional[int] = ..., rows_sha256: _Optional[str] = ..., from_us: _Optional[int] = ..., to_us: _Optional[int] = ..., without: _Optional[_Iterable[_Union[Span, _Mapping[str, object]]]] = ...) -> None: ...
 
 class Candidate(_message.Message):
-    __slots__ = ("name", "kind", "digest", "bytes", "window", "fit_s", "export_s", "parity_max", "error", "params", "seed")
+    __slots__ = ("name", "kind", "digest", "bytes", "window", "fit_s", "export_s", "parity_max", "error", "params", "seed", "libraries", "threads", "cpu", "code", "chance")
+    class LibrariesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -47,6 +68,11 @@ class Candidate(_message.Message):
     ERROR_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    LIBRARIES_FIELD_NUMBER: _ClassVar[int]
+    THREADS_FIELD_NUMBER: _ClassVar[int]
+    CPU_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    CHANCE_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: str
     digest: str
@@ -58,7 +84,12 @@ class Candidate(_message.Message):
     error: str
     params: _struct_pb2.Struct
     seed: int
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., digest: _Optional[str] = ..., bytes: _Optional[int] = ..., window: _Optional[_Union[Window, _Mapping[str, object]]] = ..., fit_s: _Optional[float] = ..., export_s: _Optional[float] = ..., parity_max: _Optional[float] = ..., error: _Optional[str] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, object]]] = ..., seed: _Optional[int] = ...) -> None: ...
+    libraries: _containers.ScalarMap[str, str]
+    threads: int
+    cpu: str
+    code: str
+    chance: str
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., digest: _Optional[str] = ..., bytes: _Optional[int] = ..., window: _Optional[_Union[Window, _Mapping[str, object]]] = ..., fit_s: _Optional[float] = ..., export_s: _Optional[float] = ..., parity_max: _Optional[float] = ..., error: _Optional[str] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, object]]] = ..., seed: _Optional[int] = ..., libraries: _Optional[_Mapping[str, str]] = ..., threads: _Optional[int] = ..., cpu: _Optional[str] = ..., code: _Optional[str] = ..., chance: _Optional[str] = ...) -> None: ...
 
 class ModelTrained(_message.Message):
     __slots__ = ("run_id", "pipeline", "generation", "declaration", "candidates", "holdout", "outcome", "reason", "code", "cpu")
@@ -91,7 +122,7 @@ class ConfusionRow(_message.Message):
     def __init__(self, said: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Metrics(_message.Message):
-    __slots__ = ("auc", "log_loss", "accuracy", "precision", "recall", "f1", "calibration_error", "rows", "positive_share", "pr_auc", "brier", "confusion", "averages")
+    __slots__ = ("auc", "log_loss", "accuracy", "precision", "recall", "f1", "calibration_error", "rows", "positive_share", "pr_auc", "brier", "confusion", "averages", "mae", "rmse", "r2", "mape", "pinball")
     class AveragesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -112,6 +143,11 @@ class Metrics(_message.Message):
     BRIER_FIELD_NUMBER: _ClassVar[int]
     CONFUSION_FIELD_NUMBER: _ClassVar[int]
     AVERAGES_FIELD_NUMBER: _ClassVar[int]
+    MAE_FIELD_NUMBER: _ClassVar[int]
+    RMSE_FIELD_NUMBER: _ClassVar[int]
+    R2_FIELD_NUMBER: _ClassVar[int]
+    MAPE_FIELD_NUMBER: _ClassVar[int]
+    PINBALL_FIELD_NUMBER: _ClassVar[int]
     auc: float
     log_loss: float
     accuracy: float
@@ -125,7 +161,12 @@ class Metrics(_message.Message):
     brier: float
     confusion: _containers.RepeatedCompositeFieldContainer[ConfusionRow]
     averages: _containers.ScalarMap[str, float]
-    def __init__(self, auc: _Optional[float] = ..., log_loss: _Optional[float] = ..., accuracy: _Optional[float] = ..., precision: _Optional[float] = ..., recall: _Optional[float] = ..., f1: _Optional[float] = ..., calibration_error: _Optional[float] = ..., rows: _Optional[int] = ..., positive_share: _Optional[float] = ..., pr_auc: _Optional[float] = ..., brier: _Optional[float] = ..., confusion: _Optional[_Iterable[_Union[ConfusionRow, _Mapping[str, object]]]] = ..., averages: _Optional[_Mapping[str, float]] = ...) -> None: ...
+    mae: float
+    rmse: float
+    r2: float
+    mape: float
+    pinball: float
+    def __init__(self, auc: _Optional[float] = ..., log_loss: _Optional[float] = ..., accuracy: _Optional[float] = ..., precision: _Optional[float] = ..., recall: _Optional[float] = ..., f1: _Optional[float] = ..., calibration_error: _Optional[float] = ..., rows: _Optional[int] = ..., positive_share: _Optional[float] = ..., pr_auc: _Optional[float] = ..., brier: _Optional[float] = ..., confusion: _Optional[_Iterable[_Union[ConfusionRow, _Mapping[str, object]]]] = ..., averages: _Optional[_Mapping[str, float]] = ..., mae: _Optional[float] = ..., rmse: _Optional[float] = ..., r2: _Optional[float] = ..., mape: _Optional[float] = ..., pinball: _Optional[float] = ...) -> None: ...
 
 class Verdict(_message.Message):
     __slots__ = ("name", "digest", "metrics", "gain", "gain_low", "p_value", "eligible", "reason")
@@ -262,7 +303,7 @@ class ModelVersion(_message.Message):
     def __init__(self, pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., bytes: _Optional[int] = ..., run_id: _Optional[str] = ..., candidate: _Optional[_Union[Candidate, _Mapping[str, object]]] = ..., metrics: _Optional[_Union[Metrics, _Mapping[str, object]]] = ..., verdict: _Optional[_Union[Verdict, _Mapping[str, object]]] = ..., inputs: _Optional[_Iterable[str]] = ..., classes: _Optional[_Iterable[str]] = ..., created_ms: _Optional[int] = ..., released_by: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PipelineDeclared(_message.Message):
-    __slots__ = ("name", "version", "generation", "yaml", "digest", "by", "at_ms")
+    __slots__ = ("name", "version", "generation", "yaml", "digest", "by", "at_ms", "quarantined")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
@@ -270,6 +311,7 @@ class PipelineDeclared(_message.Message):
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     BY_FIELD_NUMBER: _ClassVar[int]
     AT_MS_FIELD_NUMBER: _ClassVar[int]
+    QUARANTINED_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: int
     generation: int
@@ -277,7 +319,24 @@ class PipelineDeclared(_message.Message):
     digest: str
     by: str
     at_ms: int
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., generation: _Optional[int] = ..., yaml: _Optional[str] = ..., digest: _Optional[str] = ..., by: _Optional[str] = ..., at_ms: _Optional[int] = ...) -> None: ...
+    quarantined: _containers.RepeatedCompositeFieldContainer[Quarantined]
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., generation: _Optional[int] = ..., yaml: _Optional[str] = ..., digest: _Optional[str] = ..., by: _Optional[str] = ..., at_ms: _Optional[int] = ..., quarantined: _Optional[_Iterable[_Union[Quarantined, _Mapping[str, object]]]] = ...) -> None: ...
+
+class Quarantined(_message.Message):
+    __slots__ = ("pipeline", "span", "reason", "by", "at_ms", "lifted")
+    PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    SPAN_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    LIFTED_FIELD_NUMBER: _ClassVar[int]
+    pipeline: str
+    span: Span
+    reason: str
+    by: str
+    at_ms: int
+    lifted: bool
+    def __init__(self, pipeline: _Optional[str] = ..., span: _Optional[_Union[Span, _Mapping[str, object]]] = ..., reason: _Optional[str] = ..., by: _Optional[str] = ..., at_ms: _Optional[int] = ..., lifted: _Optional[bool] = ...) -> None: ...
 
 class RunOpened(_message.Message):
     __slots__ = ("run_id", "pipeline", "generation", "trigger", "reason", "request_id", "at_ms", "deadline_ms")
@@ -312,7 +371,7 @@ class ArtifactStored(_message.Message):
     def __init__(self, digest: _Optional[str] = ..., bytes: _Optional[int] = ..., pipeline: _Optional[str] = ..., run_id: _Optional[str] = ...) -> None: ...
 
 class RegistryEvent(_message.Message):
-    __slots__ = ("at_ms", "declared", "opened", "stored", "trained", "evaluated", "versioned", "released", "finished")
+    __slots__ = ("at_ms", "declared", "opened", "stored", "trained", "evaluated", "versioned", "released", "finished", "quarantined")
     AT_MS_FIELD_NUMBER: _ClassVar[int]
     DECLARED_FIELD_NUMBER: _ClassVar[int]
     OPENED_FIELD_NUMBER: _ClassVar[int]
@@ -322,6 +381,7 @@ class RegistryEvent(_message.Message):
     VERSIONED_FIELD_NUMBER: _ClassVar[int]
     RELEASED_FIELD_NUMBER: _ClassVar[int]
     FINISHED_FIELD_NUMBER: _ClassVar[int]
+    QUARANTINED_FIELD_NUMBER: _ClassVar[int]
     at_ms: int
     declared: PipelineDeclared
     opened: RunOpened
@@ -331,4 +391,5 @@ class RegistryEvent(_message.Message):
     versioned: ModelVersion
     released: ModelReleased
     finished: RunFinished
-    def __init__(self, at_ms: _Optional[int] = ..., declared: _Optional[_Union[PipelineDeclared, _Mapping[str, object]]] = ..., opened: _Optional[_Union[RunOpened, _Mapping[str, object]]] = ..., stored: _Optional[_Union[ArtifactStored, _Mapping[str, object]]] = ..., trained: _Optional[_Union[ModelTrained, _Mapping[str, object]]] = ..., evaluated: _Optional[_Union[ModelEvaluated, _Mapping[str, object]]] = ..., versioned: _Optional[_Union[ModelVersion, _Mapping[str, object]]] = ..., released: _Optional[_Union[ModelReleased, _Mapping[str, object]]] = ..., finished: _Optional[_Union[RunFinished, _Mapping[str, object]]] = ...) -> None: ...
+    quarantined: Quarantined
+    def __init__(self, at_ms: _Optional[int] = ..., declared: _Optional[_Union[PipelineDeclared, _Mapping[str, object]]] = ..., opened: _Optional[_Union[RunOpened, _Mapping[str, object]]] = ..., stored: _Optional[_Union[ArtifactStored, _Mapping[str, object]]] = ..., trained: _Optional[_Union[ModelTrained, _Mapping[str, object]]] = ..., evaluated: _Optional[_Union[ModelEvaluated, _Mapping[str, object]]] = ..., versioned: _Optional[_Union[ModelVersion, _Mapping[str, object]]] = ..., released: _Optional[_Union[ModelReleased, _Mapping[str, object]]] = ..., finished: _Optional[_Union[RunFinished, _Mapping[str, object]]] = ..., quarantined: _Optional[_Union[Quarantined, _Mapping[str, object]]] = ...) -> None: ...

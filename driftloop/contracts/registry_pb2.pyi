@@ -137,6 +137,26 @@ class WhoServedReply(_message.Message):
     model: _model_pb2.ModelVersion
     def __init__(self, released: _Optional[_Union[_model_pb2.ModelReleased, _Mapping[str, object]]] = ..., model: _Optional[_Union[_model_pb2.ModelVersion, _Mapping[str, object]]] = ...) -> None: ...
 
+class QuarantineRequest(_message.Message):
+    __slots__ = ("pipeline", "span", "reason", "by", "lift")
+    PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    SPAN_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    LIFT_FIELD_NUMBER: _ClassVar[int]
+    pipeline: str
+    span: _model_pb2.Span
+    reason: str
+    by: str
+    lift: bool
+    def __init__(self, pipeline: _Optional[str] = ..., span: _Optional[_Union[_model_pb2.Span, _Mapping[str, object]]] = ..., reason: _Optional[str] = ..., by: _Optional[str] = ..., lift: _Optional[bool] = ...) -> None: ...
+
+class QuarantineReply(_message.Message):
+    __slots__ = ("quarantined",)
+    QUARANTINED_FIELD_NUMBER: _ClassVar[int]
+    quarantined: _containers.RepeatedCompositeFieldContainer[_model_pb2.Quarantined]
+    def __init__(self, quarantined: _Optional[_Iterable[_Union[_model_pb2.Quarantined, _Mapping[str, object]]]] = ...) -> None: ...
+
 class ArtifactChunk(_message.Message):
     __slots__ = ("digest", "pipeline", "run_id", "bytes", "data")
     DIGEST_FIELD_NUMBER: _ClassVar[int]

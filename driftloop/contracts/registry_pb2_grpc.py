@@ -75,6 +75,11 @@ class RegistryStub:
                 request_serializer=driftloop_dot_contracts_dot_registry__pb2.WhoServedRequest.SerializeToString,
                 response_deserializer=driftloop_dot_contracts_dot_registry__pb2.WhoServedReply.FromString,
                 _registered_method=True)
+        self.Quarantine = channel.unary_unary(
+                '/driftloop.v1.Registry/Quarantine',
+                request_serializer=driftloop_dot_contracts_dot_registry__pb2.QuarantineRequest.SerializeToString,
+                response_deserializer=driftloop_dot_contracts_dot_registry__pb2.QuarantineReply.FromString,
+                _registered_method=True)
         self.Upload = channel.stream_unary(
                 '/driftloop.v1.Registry/Upload',
                 request_serializer=driftloop_dot_contracts_dot_registry__pb2.ArtifactChunk.SerializeToString,
@@ -140,6 +145,13 @@ class RegistryServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Quarantine(self, request, context):
+        """rows of a span of event time, out of all later windows
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Upload(self, request_iterator, context):
         """the first chunk carries the head
         """
@@ -195,6 +207,11 @@ def add_RegistryServicer_to_server(servicer, server):
                     servicer.WhoServed,
                     request_deserializer=driftloop_dot_contracts_dot_registry__pb2.WhoServedRequest.FromString,
                     response_serializer=driftloop_dot_contracts_dot_registry__pb2.WhoServedReply.SerializeToString,
+            ),
+            'Quarantine': grpc.unary_unary_rpc_method_handler(
+                    servicer.Quarantine,
+                    request_deserializer=driftloop_dot_contracts_dot_registry__pb2.QuarantineRequest.FromString,
+                    response_serializer=driftloop_dot_contracts_dot_registry__pb2.QuarantineReply.SerializeToString,
             ),
             'Upload': grpc.stream_unary_rpc_method_handler(
                     servicer.Upload,
@@ -423,6 +440,33 @@ class Registry:
             '/driftloop.v1.Registry/WhoServed',
             driftloop_dot_contracts_dot_registry__pb2.WhoServedRequest.SerializeToString,
             driftloop_dot_contracts_dot_registry__pb2.WhoServedReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Quarantine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftloop.v1.Registry/Quarantine',
+            driftloop_dot_contracts_dot_registry__pb2.QuarantineRequest.SerializeToString,
+            driftloop_dot_contracts_dot_registry__pb2.QuarantineReply.FromString,
             options,
             channel_credentials,
             insecure,

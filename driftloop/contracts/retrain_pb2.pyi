@@ -132,7 +132,7 @@ class ServingAcknowledged(_message.Message):
     def __init__(self, pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., replica: _Optional[str] = ..., partitions: _Optional[_Iterable[int]] = ..., calls: _Optional[bool] = ..., at_ms: _Optional[int] = ..., run_id: _Optional[str] = ...) -> None: ...
 
 class Statistics(_message.Message):
-    __slots__ = ("pipeline", "generation", "partition", "start_us", "end_us", "version", "predicted", "scored", "late", "loss_sum", "baseline_loss_sum", "score_histogram", "baseline_histogram", "feature_histogram", "watermark_us", "predictions", "examples", "losses", "newest_row_ms", "times_us", "parts", "unlabelled", "scores", "baseline_scores")
+    __slots__ = ("pipeline", "generation", "partition", "start_us", "end_us", "version", "predicted", "scored", "late", "loss_sum", "baseline_loss_sum", "score_histogram", "baseline_histogram", "feature_histogram", "watermark_us", "predictions", "examples", "losses", "newest_row_ms", "times_us", "parts", "unlabelled", "scores", "baseline_scores", "metric", "examples_oldest_us", "examples_newest_us", "examples_since")
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     PARTITION_FIELD_NUMBER: _ClassVar[int]
@@ -157,6 +157,10 @@ class Statistics(_message.Message):
     UNLABELLED_FIELD_NUMBER: _ClassVar[int]
     SCORES_FIELD_NUMBER: _ClassVar[int]
     BASELINE_SCORES_FIELD_NUMBER: _ClassVar[int]
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLES_OLDEST_US_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLES_NEWEST_US_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLES_SINCE_FIELD_NUMBER: _ClassVar[int]
     pipeline: str
     generation: int
     partition: int
@@ -181,4 +185,8 @@ class Statistics(_message.Message):
     unlabelled: int
     scores: bytes
     baseline_scores: bytes
-    def __init__(self, pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., partition: _Optional[int] = ..., start_us: _Optional[int] = ..., end_us: _Optional[int] = ..., version: _Optional[int] = ..., predicted: _Optional[int] = ..., scored: _Optional[int] = ..., late: _Optional[int] = ..., loss_sum: _Optional[float] = ..., baseline_loss_sum: _Optional[float] = ..., score_histogram: _Optional[bytes] = ..., baseline_histogram: _Optional[bytes] = ..., feature_histogram: _Optional[bytes] = ..., watermark_us: _Optional[int] = ..., predictions: _Optional[_Union[_model_pb2.OffsetRange, _Mapping[str, object]]] = ..., examples: _Optional[_Union[_model_pb2.OffsetRange, _Mapping[str, object]]] = ..., losses: _Optional[bytes] = ..., newest_row_ms: _Optional[int] = ..., times_us: _Optional[bytes] = ..., parts: _Optional[int] = ..., unlabelled: _Optional[int] = ..., scores: _Optional[bytes] = ..., baseline_scores: _Optional[bytes] = ...) -> None: ...
+    metric: str
+    examples_oldest_us: int
+    examples_newest_us: int
+    examples_since: int
+    def __init__(self, pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., partition: _Optional[int] = ..., start_us: _Optional[int] = ..., end_us: _Optional[int] = ..., version: _Optional[int] = ..., predicted: _Optional[int] = ..., scored: _Optional[int] = ..., late: _Optional[int] = ..., loss_sum: _Optional[float] = ..., baseline_loss_sum: _Optional[float] = ..., score_histogram: _Optional[bytes] = ..., baseline_histogram: _Optional[bytes] = ..., feature_histogram: _Optional[bytes] = ..., watermark_us: _Optional[int] = ..., predictions: _Optional[_Union[_model_pb2.OffsetRange, _Mapping[str, object]]] = ..., examples: _Optional[_Union[_model_pb2.OffsetRange, _Mapping[str, object]]] = ..., losses: _Optional[bytes] = ..., newest_row_ms: _Optional[int] = ..., times_us: _Optional[bytes] = ..., parts: _Optional[int] = ..., unlabelled: _Optional[int] = ..., scores: _Optional[bytes] = ..., baseline_scores: _Optional[bytes] = ..., metric: _Optional[str] = ..., examples_oldest_us: _Optional[int] = ..., examples_newest_us: _Optional[int] = ..., examples_since: _Optional[int] = ...) -> None: ...

@@ -44,6 +44,16 @@ class TrainingStub:
                 request_serializer=driftloop_dot_contracts_dot_training__pb2.CancelRequest.SerializeToString,
                 response_deserializer=driftloop_dot_contracts_dot_training__pb2.CancelReply.FromString,
                 _registered_method=True)
+        self.Rebuild = channel.unary_unary(
+                '/driftloop.v1.Training/Rebuild',
+                request_serializer=driftloop_dot_contracts_dot_training__pb2.RebuildRequest.SerializeToString,
+                response_deserializer=driftloop_dot_contracts_dot_training__pb2.RebuildReply.FromString,
+                _registered_method=True)
+        self.Windows = channel.unary_unary(
+                '/driftloop.v1.Training/Windows',
+                request_serializer=driftloop_dot_contracts_dot_training__pb2.WindowsRequest.SerializeToString,
+                response_deserializer=driftloop_dot_contracts_dot_training__pb2.WindowsReply.FromString,
+                _registered_method=True)
 
 
 class TrainingServicer:
@@ -62,6 +72,19 @@ class TrainingServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Rebuild(self, request, context):
+        """FAILED_PRECONDITION: this one can't be made again, and why
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Windows(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TrainingServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -74,6 +97,16 @@ def add_TrainingServicer_to_server(servicer, server):
                     servicer.Cancel,
                     request_deserializer=driftloop_dot_contracts_dot_training__pb2.CancelRequest.FromString,
                     response_serializer=driftloop_dot_contracts_dot_training__pb2.CancelReply.SerializeToString,
+            ),
+            'Rebuild': grpc.unary_unary_rpc_method_handler(
+                    servicer.Rebuild,
+                    request_deserializer=driftloop_dot_contracts_dot_training__pb2.RebuildRequest.FromString,
+                    response_serializer=driftloop_dot_contracts_dot_training__pb2.RebuildReply.SerializeToString,
+            ),
+            'Windows': grpc.unary_unary_rpc_method_handler(
+                    servicer.Windows,
+                    request_deserializer=driftloop_dot_contracts_dot_training__pb2.WindowsRequest.FromString,
+                    response_serializer=driftloop_dot_contracts_dot_training__pb2.WindowsReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -130,6 +163,60 @@ class Training:
             '/driftloop.v1.Training/Cancel',
             driftloop_dot_contracts_dot_training__pb2.CancelRequest.SerializeToString,
             driftloop_dot_contracts_dot_training__pb2.CancelReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Rebuild(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftloop.v1.Training/Rebuild',
+            driftloop_dot_contracts_dot_training__pb2.RebuildRequest.SerializeToString,
+            driftloop_dot_contracts_dot_training__pb2.RebuildReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Windows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftloop.v1.Training/Windows',
+            driftloop_dot_contracts_dot_training__pb2.WindowsRequest.SerializeToString,
+            driftloop_dot_contracts_dot_training__pb2.WindowsReply.FromString,
             options,
             channel_credentials,
             insecure,

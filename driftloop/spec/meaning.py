@@ -17,11 +17,11 @@ from driftloop.spec.mistakes import Mistake, one_of
 from driftloop.spec.model import Feature, Source, Target, WindowFeature
 from driftloop.spec.parts import Parts
 from driftloop.spec.scalars import kind_of
+from driftloop.spec.targets import Aim
 
 # The names of the topics that we make for a pipeline (topics/pipeline, topics/generation); a test
 # compares them.
 PIPELINE_SUFFIXES = ("scores", "dead", "statistics", "quality")
-UNBUILT = "no other kind goes round the whole loop yet"
 TIME = {"time": "time"}  # the event time, in any expression
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
 _WORDS = expression.FUNCTIONS | {
@@ -352,30 +352,13 @@ class Checker:
                 f"{target.from_!r} without the role label",
                 "a source with role: [label]",
             )
-        if target.kind != "binary":
-            self._wrong(("target", "kind"), repr(target.kind), f"binary: {UNBUILT}")
-            return
-        if target.positive is None:
-            self._wrong(
-                ("target",),
-                "kind: binary without positive",
-                f"positive: an expression over {target.from_}",
-            )
-        else:
-            fields = {**source.fields, **TIME}
-            self._expression(target.positive, fields, ("target", "positive"), "truth")
-        if target.value is not None:
-            self._wrong(("target", "value"), "value with kind: binary", "positive alone")
-        if len(target.classes) not in (0, 2):
-            self._wrong(
-                ("target",),
-                f"{len(target.classes)} classes with kind: binary",
-                "classes: none, or the two names",
-            )
+        types = {**source.fields, **TIME}
+        Aim(target, types, self._parts, self._wrong, self._expression).check()
 
     def _expression(
         self, text: str, types: Mapping[str, str], path: Path, kind: str | None
-    ) -> None:
+    ) -> str | None:
+        """Its kind, if it can be read."""
         try:
             compiled = expression.compile(text, types)
         except expression.WrongExpression as error:
@@ -386,9 +369,10 @@ class Checker:
                     else "an expression (arithmetic, comparisons, functions)"
                 )
                 self._wrong(path, f"{text!r}: {error}", wanted)
-            return
+            return None
         if kind is not None and compiled.kind != kind:
             self._wrong(path, f"{text!r}, a {compiled.kind}", f"a {kind}")
+        return compiled.kind
 
 
 def _names(component: str) -> frozenset[str]:

@@ -20,9 +20,12 @@ from pydantic import (
     Tag,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
+from driftloop.spec.kinds import with_losses
 from driftloop.spec.scalars import (
+    ClassName,
     Duration,
     DurationOrZero,
     FieldType,
@@ -37,9 +40,11 @@ from driftloop.spec.scalars import (
 Role = Literal["predict", "update", "label"]
 ROLE_BITS: Mapping[str, int] = {"predict": 1, "update": 2, "label": 4}
 Aggregate = Literal["count", "sum", "mean", "share", "last", "age", "open"]
+Loss = Literal["log_loss", "squared_error"]
 Number = Annotated[float, Field(strict=False, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=60)]
 Text = Annotated[str, Field(max_length=1_000)]
+CLASSES_MAX = 100  # each judgement tells the confusion of any two of them
 
 # The columns of `records` that come before the fields; `_` keeps them apart from any field.
 HEAD_COLUMNS: Mapping[str, str] = {
@@ -159,9 +164,9 @@ Feature = Annotated[
 class Target(Strict):
     """What is to be foretold: of a row of `from_`, joined to the row that it is the truth of.
 
-    binary: `positive` is the condition for 1. The other kinds are known by name and refused by
-    meaning.py until every service can do them: regression by `value`, multiclass by `value` as one
-    of `classes`.
+    binary: `positive` is the condition for 1, and `threshold` the probability from which on a row
+    is said to be so. multiclass: `value`, a string or a whole number, is one of `classes`.
+    regression: `value` is the number itself.
     """
 
     name: Name
@@ -169,9 +174,24 @@ class Target(Strict):
     kind: Literal["binary", "multiclass", "regression"] = "binary"
     positive: Text | None = None
     value: Text | None = None
-    classes: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    classes: Annotated[tuple[ClassName, ...], Field(strict=False, max_length=CLASSES_MAX)] = ()
     horizon: Duration
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+
+    @property
+    def class_count(self) -> int:
+        """How many classes there are; 0: it is a number."""
+        return 0 if self.kind == "regression" else max(2, len(self.classes))
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a model answers a row with: a probability for each class, or a value."""
+        return max(1, self.class_count)
+
+    @property
+    def loss(self) -> Loss:
+        """What a row's answer is measured by, once its truth is known."""
+        return "squared_error" if self.kind == "regression" else "log_loss"
 
 
 class Learner(Strict):
@@ -198,9 +218,11 @@ class Holdout(Strict):
 
 
 class Evaluation(Strict):
-    """How a candidate is judged."""
+    """How a candidate is judged. `metric`: of classes log_loss, of a number squared_error, unless
+    the file says otherwise.
+    """
 
-    metric: Literal["log_loss", "squared_error"] = "log_loss"
+    metric: Loss = "log_loss"
     holdout: Holdout = Field(default_factory=Holdout)
     rule: Literal["paired_bootstrap"] = "paired_bootstrap"
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
@@ -225,7 +247,7 @@ class DetectorSpec(Strict):
 
     kind: Literal["PageHinkley", "ADWIN"] = "PageHinkley"
     lane: Literal["realised"] = "realised"
-    on: Literal["log_loss", "squared_error"] = "log_loss"
+    on: Loss = "log_loss"  # of a number squared_error
     params: dict[str, Scalar] = Field(default_factory=dict)
 
     @field_validator("params")
@@ -292,6 +314,12 @@ class Pipeline(Strict):
     release: Release = Field(default_factory=Release)
     monitor: Monitor = Field(default_factory=Monitor)
     retrain: Retrain = Field(default_factory=Retrain)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_kind(cls, data: Any) -> Any:
+        """What is measured follows the target's kind where the file doesn't say it."""
+        return with_losses(data)
 
     @property
     def predict(self) -> Source:

@@ -140,7 +140,7 @@ def _parts(data: dict[str, Any]) -> Parts:
     lost: set[str] = set()
     taken: dict[str, Any] = {}
     positions: dict[str, list[int]] = {}
-    for part in ("name", "entities", "target"):
+    for part in ("name", "entities", "target", "evaluation", "monitor"):
         taken[part] = _read(part, data.get(part), lost)
     for part in LISTS:
         items = data.get(part)
@@ -157,6 +157,8 @@ def _parts(data: dict[str, Any]) -> Parts:
         taken["features"],
         taken["target"],
         taken["learners"],
+        taken["evaluation"],
+        taken["monitor"],
         positions,
         frozenset(lost),
     )

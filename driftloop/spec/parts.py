@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from driftloop.spec.lines import Path
-from driftloop.spec.model import Feature, Learner, Source, Target
+from driftloop.spec.model import Evaluation, Feature, Learner, Monitor, Source, Target
 
 
 @dataclass(slots=True)
@@ -23,6 +23,8 @@ class Parts:
     features: tuple[Feature, ...]
     target: Target | None
     learners: tuple[Learner, ...]
+    evaluation: Evaluation | None = None
+    monitor: Monitor | None = None
     positions: Mapping[str, list[int]] = field(
         default_factory=dict
     )  # list's name -> place in the file of each item

@@ -20,6 +20,7 @@ UNITS_US = {
     "w": 604_800_000_000,
 }
 DURATION_US_MAX = 3_650 * UNITS_US["d"]  # ten years: more is a slip of the unit
+CLASS_CHARACTERS_MAX = 60
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(us|ms|s|m|h|d|w)")
 FIELD_TYPES = ("string", "float", "int", "bool", "time", "time[s]", "time[ms]", "time[us]")
 ARROW_TYPES = {
@@ -110,6 +111,19 @@ def _scalar(value: object) -> object:
 
 Scalar = Annotated[
     Any, BeforeValidator(_scalar), WithJsonSchema({"type": ["number", "string", "boolean", "null"]})
+]
+
+
+def _class_name(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str) or not 0 < len(value) <= CLASS_CHARACTERS_MAX:
+        raise wrong(value, f"a text of 1 to {CLASS_CHARACTERS_MAX} characters, or a whole number")
+    return value
+
+
+ClassName = Annotated[
+    str, BeforeValidator(_class_name), WithJsonSchema({"type": ["string", "integer"]})
 ]
 
 

@@ -19,6 +19,7 @@ from driftloop.kit.loop import LoopSpec
 from driftloop.kit.run import App, Kit
 from driftloop.kit.trace import here
 from driftloop.service import Declared, follow_pipelines
+from driftloop.spec import Target
 from services.evaluation.config import Config
 from services.evaluation.handlers import INPUTS, EvaluationTask
 from services.evaluation.meter import Meter
@@ -33,7 +34,7 @@ NICE = 5  # a judgement gives way to what must be answered now
 def build(config: Config, kit: Kit) -> App:
     bench, wake = Bench(config, kit), threading.Event()
     registry = RegistryStub(kit.channel(kit.common.driftloop_registry))
-    doors = Doors(registry, bench.threshold, bench.replay, kit.clock)
+    doors = Doors(registry, bench.target, bench.replay, kit.clock)
     subscription = Subscription(
         "evaluation-control", INPUTS, kit.transactional_id("control", "all"),
         start=dict.fromkeys(INPUTS, "earliest"))  # fmt: skip
@@ -79,9 +80,9 @@ class Bench:
     def champion(self, pipeline: str, generation: int) -> Champion:
         return self._live.get((pipeline, generation), Champion())
 
-    def threshold(self, pipeline: str) -> float | None:
+    def target(self, pipeline: str) -> Target | None:
         declared = self._pipelines.get(pipeline)
-        return declared.pipeline.target.threshold if declared else None
+        return declared.pipeline.target if declared else None
 
     def start(self, trained: ModelTrained, champion: Champion) -> Child | None:
         declared = self._pipelines.get(trained.pipeline)
@@ -89,7 +90,8 @@ class Bench:
             return None
         rule, target = declared.pipeline.evaluation, declared.pipeline.target
         run = trained.SerializeToString()
-        plan = Plan(run, champion, rule.metric, rule.confidence, target.threshold, here())
+        of = rule.metric, rule.confidence, target.threshold, here(), target.class_count
+        plan = Plan(run, champion, *of)
         return self._children.start(
             trained.run_id, f"{JUDGE}:decide", {"plan": plan, "places": self._places},
             seconds_max=self._config.seconds_max, memory_mb_max=self._config.memory_mb_max,

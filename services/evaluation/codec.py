@@ -15,7 +15,7 @@ from driftloop.contracts.model_pb2 import (
     Verdict,
     Window,
 )
-from services.evaluation.domain import Judgement, Ruling, Scored
+from services.evaluation.domain import Figures, Judgement, Ruling
 from services.evaluation.plan import Champion
 
 
@@ -23,8 +23,8 @@ def evaluated(
     trained: ModelTrained,
     champion: Champion,
     ruling: Ruling,
-    scored: Mapping[str, Scored],
-    of_champion: Scored | None,
+    scored: Mapping[str, Figures],
+    of_champion: Figures | None,
     errors: Mapping[str, str],
     rule: str,
 ) -> ModelEvaluated:
@@ -63,13 +63,13 @@ def stale(message: ModelEvaluated, now: Champion) -> ModelEvaluated:
     return message
 
 
-def reply(scored: Scored, window: Window) -> bytes:
+def reply(scored: Figures, window: Window) -> bytes:
     return ReplayReply(metrics=metrics(scored), window=window).SerializeToString()
 
 
-def metrics(scored: Scored) -> Metrics:
+def metrics(scored: Figures) -> Metrics:
     figures = {name: value for name, value in asdict(scored).items() if value is not None}
-    table = figures.pop("confusion")
+    table = figures.pop("confusion", ())
     return Metrics(**figures, confusion=[ConfusionRow(said=row) for row in table])
 
 
@@ -84,7 +84,7 @@ def _verdict(
     candidate: Candidate,
     case: str,
     judgements: Mapping[str, Judgement],
-    scored: Mapping[str, Scored],
+    scored: Mapping[str, Figures],
     errors: Mapping[str, str],
 ) -> Verdict:
     verdict = Verdict(name=candidate.name, digest=candidate.digest)

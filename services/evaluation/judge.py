@@ -23,13 +23,13 @@ from driftloop.kit.events import to_json
 from driftloop.kit.kafka import KafkaBroker
 from driftloop.kit.trace import Steps
 from services.evaluation import codec
-from services.evaluation.domain import Rule, base_rate, judge, losses, score
+from services.evaluation.domain import Figures, Rule, figures, judge, losses_of, without_model
 from services.evaluation.domain.gate import seed_of
-from services.evaluation.onnx import probabilities
+from services.evaluation.onnx import answers
 from services.evaluation.plan import Places, Plan, ReplayPlan
 from services.evaluation.store import Store
 
-BASE_RATE = "the base rate of the fit window"
+BASE_RATE, MEAN = "the base rate of the fit window", "the mean of the fit window"
 
 Floats = npt.NDArray[np.float64]
 Report = Callable[[dict[str, Any]], None]
@@ -59,9 +59,12 @@ def replay(argument: dict[str, Any], report: Report) -> dict[str, Any]:
 def replayed(plan: ReplayPlan, fetch: Fetch, broker: Broker) -> bytes:
     """A ReplayReply: a model's figures on any window."""
     asked = Window.FromString(plan.window)
-    rows, _ = dataset.read(broker, dataset.ranges_of(asked))
-    scored = score(rows.target, _answers(fetch(plan.digest), rows), threshold=plan.threshold)
-    return codec.reply(scored, dataset.window(rows, dataset.ranges_of(asked)))
+    rows = dataset.rows_of(broker, asked)
+    given = _answers(fetch(plan.digest), rows, plan.classes)
+    scored = figures(rows.target, given, plan.classes, threshold=plan.threshold)
+    return codec.reply(
+        scored, dataset.window(rows, dataset.ranges_of(asked), dataset.times_of(asked))
+    )
 
 
 class Court:
@@ -81,32 +84,34 @@ class Court:
             rows = self._held_out()
         with self._steps.step("score", "champion", candidate="champion"):
             champion = self._champion(rows)
-        answers: dict[str, Floats] = {}
+        given: dict[str, Floats] = {}
         errors: dict[str, str] = {}
         for candidate in self._distinct():
             name = candidate.name
             try:
                 with self._steps.step("score", f"candidate {name}", candidate=name):
-                    answers[name] = _answers(self._fetch(candidate.digest), rows)
+                    given[name] = self._answers(candidate.digest, rows)
             except Malformed as error:
                 errors[name] = str(error)
-        gains = {name: self._opposed(name, champion, rows) - self._losses(rows, given)
-                 for name, given in answers.items()}  # fmt: skip
+        gains = {name: self._opposed(name, champion, rows) - self._losses(rows, each)
+                 for name, each in given.items()}  # fmt: skip
         with self._steps.step("judge"):
             ruling = judge(gains, self._rule, seed_of(self._trained.run_id))
-        scored = {name: score(rows.target, given, threshold=self._plan.threshold)
-                  for name, given in answers.items()}  # fmt: skip
-        opponent = BASE_RATE if champion is None else f"version {self._plan.champion.version}"
-        of_champion = None
-        if champion is not None:
-            of_champion = score(rows.target, champion, threshold=self._plan.threshold)
+        scored = {name: self._figures(rows, each) for name, each in given.items()}
+        of_champion = None if champion is None else self._figures(rows, champion)
         return codec.evaluated(
             self._trained, self._plan.champion, ruling, scored, of_champion, errors,
-            self._rule.text(opponent))  # fmt: skip
+            self._rule.text(self._opponent()))  # fmt: skip
+
+    def _opponent(self) -> str:
+        champion = self._plan.champion
+        if champion.digest:
+            return f"version {champion.version}"
+        return BASE_RATE if self._plan.classes else MEAN
 
     def _held_out(self) -> Rows:
         held = self._trained.holdout
-        rows, _ = dataset.read(self._broker, dataset.ranges_of(held))
+        rows = dataset.rows_of(self._broker, held)
         if rows.sha256() != held.rows_sha256:
             raise Malformed(
                 f"the held-out rows read as {rows.sha256()[:12]}, {held.rows_sha256[:12]} was held "
@@ -116,7 +121,7 @@ class Court:
 
     def _champion(self, rows: Rows) -> Floats | None:
         digest = self._plan.champion.digest
-        return _answers(self._fetch(digest), rows) if digest else None
+        return self._answers(digest, rows) if digest else None
 
     def _distinct(self) -> list[Candidate]:
         """One of each digest: the same bytes twice would only make the gate ask more of both."""
@@ -127,23 +132,31 @@ class Court:
         return list(seen.values())
 
     def _opposed(self, name: str, champion: Floats | None, rows: Rows) -> Floats:
-        """The opponent's losses: the champion's, or of always saying the candidate's base rate."""
+        """The opponent's losses: the champion's, or of always saying what the candidate's fit
+        window says by itself.
+        """
         if champion is not None:
             return self._losses(rows, champion)
         candidate = next(one for one in self._trained.candidates if one.name == name)
-        fitted, _ = dataset.read(self._broker, dataset.ranges_of(candidate.window))
-        rate = base_rate(fitted.target, max(2, int(rows.target.max(initial=0)) + 1))
-        return self._losses(rows, np.tile(rate, (len(rows), 1)))
+        fitted = dataset.rows_of(self._broker, candidate.window)
+        said = without_model(fitted.target, self._plan.classes, len(rows))
+        return self._losses(rows, said)
 
-    def _losses(self, rows: Rows, probability: Floats) -> Floats:
-        return losses(rows.target, probability, self._plan.metric)
+    def _answers(self, digest: str, rows: Rows) -> Floats:
+        return _answers(self._fetch(digest), rows, self._plan.classes)
+
+    def _losses(self, rows: Rows, given: Floats) -> Floats:
+        return losses_of(rows.target, given, self._plan.classes, self._plan.metric)
+
+    def _figures(self, rows: Rows, given: Floats) -> Figures:
+        plan = self._plan
+        return figures(rows.target, given, plan.classes, threshold=plan.threshold)
 
 
-def _answers(model: bytes, rows: Rows) -> Floats:
-    given = probabilities(model, rows.vectors)
-    if len(rows) and rows.target.max() >= given.shape[1]:
-        raise Malformed(f"the model knows {given.shape[1]} classes, the rows have more")
-    return given
+def _answers(model: bytes, rows: Rows, classes: int) -> Floats:
+    if classes and len(rows) and rows.target.max() >= classes:
+        raise Malformed(f"the model knows {classes} classes, the rows have more")
+    return answers(model, rows.vectors, classes)
 
 
 def _broker(places: Places) -> Broker:

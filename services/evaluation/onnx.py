@@ -16,21 +16,31 @@ UNUSABLE = (  # onnxruntime's exceptions have no common root but Exception
 )  # fmt: skip
 
 
-def probabilities(model: bytes, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """[n, classes], as serving would answer. Malformed: no model that takes these rows."""
+def answers(
+    model: bytes, vectors: npt.NDArray[np.float32], classes: int
+) -> npt.NDArray[np.float64]:
+    """[n, classes], or [n, 1] where `classes` is 0 and the target a number, as serving would
+    answer. Malformed: no model that takes these rows and answers so.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors; the rest is noise about initializers
+    output = "probability" if classes else "value"
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         parts = [
-            session.run(["probability"], {"features": vectors[start : start + BATCH_ROWS]})[0]
+            session.run([output], {"features": vectors[start : start + BATCH_ROWS]})[0]
             for start in range(0, max(1, len(vectors)), BATCH_ROWS)
         ]
-    except UNUSABLE as error:
+    except (*UNUSABLE, ValueError) as error:  # ValueError: it has no such output
         text = f"not a usable ONNX model: {error}"
         raise Malformed(text, rule="corrupt_model") from error
     given = np.concatenate(parts).astype(np.float64)
+    if given.size != len(vectors) * max(1, classes):
+        raise Malformed(
+            f"{len(vectors)} rows gave {output} {given.shape}, wanted {classes or 1} a row",
+            rule="wrong_shape",
+        )
     if not np.isfinite(given).all():
         raise Malformed("the model answers NaN or infinity", rule="corrupt_model")
-    return given
+    return given.reshape(len(vectors), max(1, classes))

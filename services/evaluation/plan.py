@@ -26,6 +26,7 @@ class Plan:
     confidence: float
     threshold: float
     traceparent: str = ""  # what its steps are under
+    classes: int = 2  # 0: the target is a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class ReplayPlan:
     window: bytes
     digest: str
     threshold: float
+    classes: int = 2  # 0: the target is a number
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from driftloop.kit.clock import Clock
 from driftloop.kit.errors import Refused
 from driftloop.kit.rpc import answers
 from driftloop.kit.task import Work
+from driftloop.spec import Target
 from services.evaluation.plan import ReplayPlan
 
 ASK_SECONDS_MAX = 10.0
@@ -29,23 +30,23 @@ class Doors(EvaluationServicer):
     def __init__(
         self,
         registry: RegistryStub,
-        threshold: Callable[[str], float | None],
+        target: Callable[[str], Target | None],
         start: Callable[[ReplayPlan], Work],
         clock: Clock,
     ) -> None:
-        self._registry, self._threshold = registry, threshold
+        self._registry, self._target = registry, target
         self._start, self._clock = start, clock
         self._one = threading.Lock()  # replays go one after the other: each takes a core
 
     @answers
     def Replay(self, request: ReplayRequest, context: grpc.ServicerContext) -> ReplayReply:
-        threshold = self._threshold(request.pipeline)
-        if threshold is None:
+        target = self._target(request.pipeline)
+        if target is None:
             raise Refused(f"pipeline {request.pipeline!r} is not declared", status="NOT_FOUND")
         if not request.window.ranges:
             raise Refused("window: no offsets; wanted ranges of the pipeline's examples")
         window = request.window.SerializeToString()
-        plan = ReplayPlan(window, self._digest(request), threshold)
+        plan = ReplayPlan(window, self._digest(request), target.threshold, target.class_count)
         with self._one:
             return self._answer(plan, context)
 

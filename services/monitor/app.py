@@ -60,7 +60,7 @@ def _buckets(declared: Declared, config: Config, kit: Kit) -> LoopSpec:
             kit.transactional_id("buckets", f"{name}.g{generation}"),
             start=_earliest(inputs),
         ),
-        lambda: BucketsTask(name, generation, shape, _outputs(pipeline)),
+        lambda: BucketsTask(name, generation, shape, pipeline.target.outputs),
         records_max=config.records_max,
         interval_s=config.interval_ms / 1_000,
     )
@@ -116,10 +116,6 @@ def _rules(pipeline: Pipeline) -> Rules:
         cooldown_us=retrain.cooldown,
         partitions=pipeline.partitions,
     )
-
-
-def _outputs(pipeline: Pipeline) -> int:
-    return 1 if pipeline.target.kind == "regression" else max(2, len(pipeline.target.classes or ()))
 
 
 def _earliest(names: list[str]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from driftloop.kit.errors import Malformed
 from services.monitor.domain.buckets import Closed, Labelled, Predicted
 from services.monitor.domain.drift import Raised
 from services.monitor.domain.policy import Part, Rules, Wish
+from services.monitor.domain.zones import Zone
 
 PREDICTIONS = batch_schema(topics.PREDICTIONS.declaration.columns)
 EXAMPLES = batch_schema(topics.EXAMPLES.declaration.columns)
@@ -67,6 +68,7 @@ def statistics(
     parts: int,
     predictions: OffsetRange,
     examples: OffsetRange,
+    zone: Zone | None = None,
 ) -> Statistics:
     """One closed bucket as a message."""
     return Statistics(
@@ -87,6 +89,9 @@ def statistics(
         feature_histogram=closed.features.astype("<i4").tobytes(),
         predictions=predictions,
         examples=examples,
+        examples_since=zone.since if zone else 0,
+        examples_oldest_us=zone.oldest_us if zone else None,
+        examples_newest_us=zone.newest_us if zone else None,
         losses=closed.losses.astype("<f8").tobytes(),
         times_us=closed.times_us.astype("<i8").tobytes(),
         newest_row_ms=closed.newest_row_ms,

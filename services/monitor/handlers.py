@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 from driftloop.contracts import topics
 from driftloop.contracts.feature_pb2 import Examples
@@ -25,6 +25,7 @@ from driftloop.kit.trace import NoTracer, Span, Tracer, render
 from services.monitor import codec, tracing
 from services.monitor.domain.buckets import Buckets, Closed, Closing, Shape
 from services.monitor.domain.policy import Policy, Rules, Wish
+from services.monitor.domain.zones import Zone
 from services.monitor.meter import Meter
 
 
@@ -36,6 +37,8 @@ class _Held:
     watermark_us: dict[str, int]
     first: dict[str, int] = field(default_factory=dict)
     next: dict[str, int] = field(default_factory=dict)
+    # what was read of `examples` since the last closing; None: not known, until the next one
+    zone: Zone | None = None
 
     def both_us(self) -> int:
         return min(self.watermark_us.values())
@@ -72,9 +75,10 @@ class BucketsTask:
         emits: list[Emit] = []
         for number in {record.partition for record in records}:
             held = self._held[number]
-            emits += self._statistics(
-                number, held, held.buckets.advance(held.both_us(), self._next(held))
-            )
+            closed = held.buckets.advance(held.both_us(), self._next(held))
+            emits += self._statistics(number, held, closed)
+            if closed:
+                held.zone = Zone(held.next.get(self._examples, 0))
         watermark = min(held.both_us() for held in self._held.values())
         return Decision(
             emits, notes=self._notes(), rows_in=rows, rows_out=len(emits), watermark_us=watermark
@@ -105,12 +109,16 @@ class BucketsTask:
             held.first[name] = assigned.bounds(name, number)[0]
             end = positions[name].offset
             if end is None:
+                held.zone = Zone(held.first[self._examples]) if name == self._examples else None
                 continue
             start = max(held.first[name], notes[name].get("from", end))
             held.watermark_us[name] = notes[name].get("watermark", 0)
             for record in assigned.read(name, number, start, end):
                 self._take(held, record)
             held.next[name] = end
+            if name == self._examples:  # its rows were told of before, in part
+                noted = notes[name].get("zone")
+                held.zone = Zone(*noted) if noted else None
         return held
 
     def _take(self, held: _Held, record: Record) -> int:
@@ -128,7 +136,9 @@ class BucketsTask:
         message = parse(Examples, record)
         _raise(held.watermark_us, record.topic, message.envelope.watermark_us)
         if message.rows:
-            held.buckets.labels(codec.labelled(message, record.offset, record.timestamp_ms))
+            rows = codec.labelled(message, record.offset, record.timestamp_ms)
+            held.buckets.labels(rows)
+            held.zone = held.zone and held.zone.with_rows(rows.times_us)
         return int(message.rows)
 
     def _statistics(self, number: int, held: _Held, closed: Sequence[Closed]) -> list[Emit]:
@@ -149,6 +159,7 @@ class BucketsTask:
                     parts=parts[each.end_us],
                     predictions=held.range_of(self._predictions, number),
                     examples=held.range_of(self._examples, number),
+                    zone=held.zone,
                 ),
                 partition=0,
             )
@@ -171,6 +182,9 @@ class BucketsTask:
                         "from": start,
                         "watermark": held.watermark_us[name],
                         "closing": closing and [closing.last, closing.predictions, closing.labels],
+                        "zone": astuple(held.zone)
+                        if held.zone and name == self._examples
+                        else None,
                     }
                 )
         return notes

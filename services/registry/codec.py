@@ -6,6 +6,8 @@ message bytes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from driftloop.contracts.model_pb2 import (
     ArtifactStored,
     Candidate,
@@ -15,9 +17,11 @@ from driftloop.contracts.model_pb2 import (
     ModelTrained,
     ModelVersion,
     PipelineDeclared,
+    Quarantined,
     RegistryEvent,
     RunFinished,
     RunOpened,
+    Span,
     Verdict,
 )
 from driftloop.contracts.registry_pb2 import Run
@@ -111,6 +115,8 @@ def event(fact: domain.Fact) -> RegistryEvent:
             return RegistryEvent(at_ms=fact.at_ms, released=released(fact))
         case domain.Finished():
             return RegistryEvent(at_ms=fact.at_ms, finished=finished(fact))
+        case domain.Quarantined():
+            return RegistryEvent(at_ms=fact.at_ms, quarantined=quarantined(fact))
 
 
 def fact(message: RegistryEvent) -> domain.Fact:
@@ -134,11 +140,17 @@ def fact(message: RegistryEvent) -> domain.Fact:
             return _released(message.released)
         case "finished":
             return _finished(message.finished)
+        case "quarantined":
+            return _quarantined(message.quarantined)
     raise Malformed("RegistryEvent without a kind")
 
 
-def declaration(fact: domain.Declared) -> PipelineDeclared:
+def declaration(
+    fact: domain.Declared, quarantines: Sequence[domain.Quarantined] = ()
+) -> PipelineDeclared:
+    """A declaration with what is quarantined now."""
     return PipelineDeclared(
+        quarantined=[quarantined(one) for one in quarantines],
         name=fact.name,
         version=fact.version,
         generation=fact.generation,
@@ -146,6 +158,17 @@ def declaration(fact: domain.Declared) -> PipelineDeclared:
         digest=fact.digest,
         by=fact.by,
         at_ms=fact.at_ms,
+    )
+
+
+def quarantined(fact: domain.Quarantined) -> Quarantined:
+    return Quarantined(
+        pipeline=fact.pipeline,
+        span=Span(from_us=fact.from_us, to_us=fact.to_us),
+        reason=fact.reason,
+        by=fact.by,
+        at_ms=fact.at_ms,
+        lifted=fact.lifted,
     )
 
 
@@ -312,6 +335,18 @@ def _finished(message: RunFinished) -> domain.Finished:
         message.reason,
         message.version,
         message.at_ms,
+    )
+
+
+def _quarantined(message: Quarantined) -> domain.Quarantined:
+    return domain.Quarantined(
+        message.pipeline,
+        message.span.from_us,
+        message.span.to_us,
+        message.reason,
+        message.by,
+        message.at_ms,
+        message.lifted,
     )
 
 

@@ -202,7 +202,10 @@ class RegistryTask:
         self._facts += [fact for fact, _ in new.facts]
         if not new.facts and not rows_in:
             return NOTHING
-        emits = [emit for fact, traceparent in new.facts for emit in _emits(fact, traceparent)]
+        ledger = self._book.ledger
+        emits = [
+            emit for fact, traceparent in new.facts for emit in _emits(fact, traceparent, ledger)
+        ]
         return Decision(
             emits=emits,
             rows_in=rows_in,
@@ -234,7 +237,7 @@ def _fact(record: Record) -> domain.Fact | None:
         return None
 
 
-def _emits(fact: domain.Fact, traceparent: str) -> list[Emit]:
+def _emits(fact: domain.Fact, traceparent: str, ledger: domain.Ledger) -> list[Emit]:
     """The fact for the log of record, and for those that wait for its kind."""
     name, at_ms, pipeline = _identity(fact)
 
@@ -252,7 +255,12 @@ def _emits(fact: domain.Fact, traceparent: str) -> list[Emit]:
     emits = [said(topics.REGISTRY_EVENTS.topic(), codec.event(fact))]
     match fact:
         case domain.Declared():
-            emits.append(said(topics.PIPELINES.topic(), codec.declaration(fact)))
+            holds = ledger.quarantined.get(pipeline, [])
+            emits.append(said(topics.PIPELINES.topic(), codec.declaration(fact, holds)))
+        case domain.Quarantined():
+            holds, declared = ledger.quarantined[pipeline], ledger.declared(pipeline)
+            assert declared is not None, pipeline  # the door has seen to it
+            emits.append(said(topics.PIPELINES.topic(), codec.declaration(declared, holds)))
         case domain.Released():
             key = f"{pipeline}.g{fact.generation}"
             emits.append(said(topics.MODEL_RELEASED.topic(), codec.released(fact), key))
@@ -267,6 +275,9 @@ def _identity(fact: domain.Fact) -> tuple[str, int, str]:
     match fact:
         case domain.Declared():
             return f"{kind}-{fact.name}-{fact.version}", fact.at_ms, fact.name
+        case domain.Quarantined():
+            of = f"{fact.pipeline}-{fact.from_us}-{fact.to_us}-{fact.at_ms}"
+            return f"{kind}-{of}", fact.at_ms, fact.pipeline
         case domain.Stored():
             return f"{kind}-{fact.digest}", fact.at_ms, fact.pipeline
         case domain.Versioned():

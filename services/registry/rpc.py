@@ -28,6 +28,8 @@ from driftloop.contracts.registry_pb2 import (
     PipelinesReply,
     PipelinesRequest,
     PromoteRequest,
+    QuarantineReply,
+    QuarantineRequest,
     RollbackRequest,
     RunsReply,
     RunsRequest,
@@ -110,8 +112,21 @@ class Doors(RegistryServicer):
     def Pipelines(self, request: PipelinesRequest, context: grpc.ServicerContext) -> PipelinesReply:
         with self._shown.reading() as ledger:
             return PipelinesReply(
-                pipelines=[codec.declaration(known[-1]) for known in ledger.declarations.values()]
+                pipelines=[
+                    codec.declaration(known[-1], ledger.quarantined.get(name, ()))
+                    for name, known in ledger.declarations.items()
+                ]
             )
+
+    @answers
+    def Quarantine(
+        self, request: QuarantineRequest, context: grpc.ServicerContext
+    ) -> QuarantineReply:
+        fact = _quarantine(request, self._clock.ms())
+        with self._shown.reading() as ledger:
+            _known(ledger, fact.pipeline)
+        holds = self._ask(lambda book, _: _quarantined(book, fact))
+        return QuarantineReply(quarantined=[codec.quarantined(one) for one in holds])
 
     @answers
     def Models(self, request: ModelsRequest, context: grpc.ServicerContext) -> ModelsReply:
@@ -265,6 +280,30 @@ def _declare(
 ) -> tuple[tuple[domain.Declared, bool], list[domain.Fact]]:
     declared, facts = book.declare(draft)
     return (declared, bool(facts)), facts
+
+
+def _quarantine(request: QuarantineRequest, now_ms: int) -> domain.Quarantined:
+    span = request.span
+    if span.from_us >= span.to_us:
+        raise Refused(f"span: found {span.from_us} to {span.to_us} µs, wanted from before to")
+    if not request.reason and not request.lift:
+        raise Refused("a quarantine needs its reason: someone will ask")
+    return domain.Quarantined(
+        request.pipeline,
+        span.from_us,
+        span.to_us,
+        request.reason,
+        request.by or "unknown",
+        now_ms,
+        request.lift,
+    )
+
+
+def _quarantined(
+    book: domain.Book, fact: domain.Quarantined
+) -> tuple[list[domain.Quarantined], list[domain.Fact]]:
+    facts = book.quarantine(fact)
+    return list(book.ledger.quarantined.get(fact.pipeline, [])), facts
 
 
 def _twice(facts: list[domain.Fact]) -> tuple[list[domain.Fact], list[domain.Fact]]:

@@ -111,6 +111,7 @@ def _plan(declared: Declared) -> Plan:
         kind=pipeline.target.kind,
         threshold=pipeline.target.threshold,
         baseline=pipeline.release.baseline == "first",
+        outputs=pipeline.target.outputs,
     )
 
 

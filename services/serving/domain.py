@@ -37,6 +37,7 @@ class Plan:
     kind: Kind
     threshold: float  # binary: the positive class from here on
     baseline: bool  # release.baseline is `first`
+    outputs: int = 2  # of a row: a probability for each class, or one value
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,8 @@ def why_refused(release: Release, plan: Plan) -> str | None:
         return f"it wants {len(release.inputs)} features ({difference})"
     if (plan.kind == "regression") != (not release.classes):
         return f"it has {len(release.classes)} classes, the target is {plan.kind}"
+    if release.width != plan.outputs:
+        return f"it has {release.width} classes, the target has {plan.outputs}"
     return None
 
 

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from driftloop import spec
-from driftloop.contracts.model_pb2 import PipelineDeclared
+from driftloop.archive import Archive
+from driftloop.contracts.model_pb2 import ModelVersion, PipelineDeclared, Window
+from driftloop.contracts.registry_pb2_grpc import RegistryStub
 from driftloop.contracts.training_pb2_grpc import add_TrainingServicer_to_server
-from driftloop.dataset import Range
+from driftloop.dataset import Times
 from driftloop.kit.broker import Subscription
 from driftloop.kit.child import Child
 from driftloop.kit.follow import Follower
 from driftloop.kit.inbox import Inbox
+from driftloop.kit.kafka.admin import KafkaAdmin
 from driftloop.kit.loop import LoopSpec
+from driftloop.kit.objects import Objects
 from driftloop.kit.run import App, Kit
 from driftloop.kit.trace import here
 from driftloop.service import Declared, follow_pipelines
 from services.training.config import Config
 from services.training.domain import Known, Limits, Run
 from services.training.handlers import INPUTS, TrainingTask
-from services.training.jobs import Command, Order
+from services.training.housekeeping import Housekeeping, Models
+from services.training.jobs import Command, Dataset, Order
 from services.training.meter import Meter
 from services.training.plan import LearnerPlan, Places, Plan
 from services.training.rpc import Doors
 
 FIT = "services.training.fit"
+REBUILD, ARCHIVE = "services.training.rebuild", "services.training.archiving"
 TICK_S = 0.1  # how soon a child's end is seen: a tenth of what a fit takes at least
 NICE = 5  # a fit gives way to what must be answered now, and still ends soon
 
@@ -33,7 +40,20 @@ NICE = 5  # a fit gives way to what must be answered now, and still ends soon
 def build(config: Config, kit: Kit) -> App:
     inbox: Inbox[Command] = Inbox()
     foundry = Foundry(config, kit)
-    doors = Doors(inbox, foundry.declared, answer_seconds_max=config.answer_seconds_max)
+    records = Records(config, kit, foundry)
+    doors = Doors(
+        inbox,
+        foundry.declared,
+        records.keeping,
+        records.rebuild,
+        kit.clock,
+        answer_seconds_max=config.answer_seconds_max,
+    )
+
+    def start() -> None:
+        foundry.open()
+        kit.background("housekeeping", records.keeping.work)
+
     control = LoopSpec(
         "control",
         "",
@@ -56,7 +76,7 @@ def build(config: Config, kit: Kit) -> App:
     )
     return App(
         servicers=[partial(add_TrainingServicer_to_server, doors)],
-        start=foundry.open,
+        start=start,
         loops=[control],
     )
 
@@ -74,15 +94,20 @@ class Foundry:
         ] = {}  # replaced by the follower's thread, entry by entry
         self._follower: Follower[PipelineDeclared] | None = None
         common = kit.common
-        self._places = Places(
+        self.places = Places(
             common.kafka, common.driftloop_namespace, common.driftloop_registry, common.tls
         )
 
     def open(self) -> None:
-        self._follower = follow_pipelines(self._kit, self._declared, self._removed)
+        self._follower = follow_pipelines(
+            self._kit, self._declared, self._removed, quarantines=True
+        )
 
     def declared(self, name: str) -> bool:
         return name in self._pipelines
+
+    def names(self) -> list[str]:
+        return list(self._pipelines)
 
     def ready(self) -> bool:
         return self._follower is not None and self._follower.caught_up.is_set()
@@ -95,7 +120,7 @@ class Foundry:
         return Order(known, declared.version, declared.pipeline.partitions)
 
     def start(
-        self, run: Run, window: Sequence[Range], change_us: int | None, seconds_max: float
+        self, run: Run, window: Dataset, change_us: int | None, seconds_max: float
     ) -> Child | None:
         declared = self._pipelines.get(run.pipeline)
         if declared is None:  # removed since it was asked for
@@ -104,7 +129,7 @@ class Foundry:
         return self._children.start(
             run.run_id,
             f"{FIT}:fit",
-            {"plan": plan, "places": self._places},
+            {"plan": plan, "places": self.places},
             seconds_max=seconds_max,
             memory_mb_max=self._config.memory_mb_max,
             nice=NICE,
@@ -118,7 +143,44 @@ class Foundry:
         self._pipelines.pop(name, None)
 
 
-def _plan(run: Run, declared: Declared, window: Sequence[Range], change_us: int | None) -> Plan:
+class Records:
+    """Models that there are: their windows, and a child for each that is archived or made again."""
+
+    def __init__(self, config: Config, kit: Kit, foundry: Foundry) -> None:
+        self._config, self._foundry = config, foundry
+        self._children = kit.children([FIT])  # of other threads than the loop's, which has its own
+        self._archive = config.archive or str(kit.data / "archive")
+        common = kit.common
+        self.keeping = Housekeeping(
+            Models(RegistryStub(kit.channel(common.driftloop_registry))),
+            foundry.names,
+            kit.broker,
+            KafkaAdmin(common.kafka, common.driftloop_namespace),
+            Archive(Objects(self._archive)),
+            self._archived,
+            kit.clock,
+            config.archive_share,
+            config.archive_seconds,
+        )
+
+    def rebuild(self, model: ModelVersion) -> Child:
+        return self._start("rebuild", f"{REBUILD}:rebuild", {"model": model.SerializeToString()})
+
+    def _archived(self, window: Window) -> Child:
+        return self._start("archive", f"{ARCHIVE}:archive", {"window": window.SerializeToString()})
+
+    def _start(self, name: str, target: str, argument: dict[str, Any]) -> Child:
+        return self._children.start(
+            name,
+            target,
+            {**argument, "places": self._foundry.places, "archive": self._archive},
+            seconds_max=self._config.rebuild_seconds_max,
+            memory_mb_max=self._config.memory_mb_max,
+            nice=NICE,
+        )
+
+
+def _plan(run: Run, declared: Declared, window: Dataset, change_us: int | None) -> Plan:
     pipeline = declared.pipeline
     learners = [_learner(one) for one in pipeline.learners]
     limits = Limits(pipeline.evaluation.holdout.rows, pipeline.evaluation.holdout.share_max)
@@ -127,14 +189,20 @@ def _plan(run: Run, declared: Declared, window: Sequence[Range], change_us: int 
         run.pipeline,
         run.generation,
         declared.version,
-        window,
+        window.ranges,
         learners,
         tuple(pipeline.feature_names()),
         _classes(pipeline),
         limits,
         change_us,
         here(),
+        _times(window.times, declared),
     )
+
+
+def _times(asked: Times, declared: Declared) -> Times:
+    """As asked, less what is quarantined now."""
+    return replace(asked, without=sorted({*asked.without, *declared.quarantined}))
 
 
 def _learner(one: spec.Learner) -> LearnerPlan:
@@ -144,4 +212,4 @@ def _learner(one: spec.Learner) -> LearnerPlan:
 
 
 def _classes(pipeline: spec.Pipeline) -> int:
-    return len(pipeline.target.classes) or 2
+    return pipeline.target.class_count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from driftloop.contracts import topics
@@ -135,5 +136,6 @@ def _wrong(message: RetrainRequested, partitions: int) -> str:
 
 
 def _doubled(window: Window) -> str:
-    numbers = [one.partition for one in window.ranges]
-    return "window: a partition is named twice" if len(set(numbers)) < len(numbers) else ""
+    named = sorted((one.partition, one.start, one.end) for one in window.ranges)
+    twice = any(a[0] == b[0] and b[1] < a[2] for a, b in pairwise(named))
+    return "window: offsets of a partition are named twice" if twice else ""

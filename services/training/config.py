@@ -23,3 +23,20 @@ class Config:
     answer_seconds_max: float = setting(
         10.0, above=0.0, why="wait for a call's transaction: twice the broker's limit"
     )
+    archive: str = setting(
+        "",
+        why="folder or URL (s3://bucket/folder) of archived windows, to be kept; "
+        "none: in DRIFTLOOP_DATA",
+    )
+    archive_share: float = setting(
+        0.2,
+        at_least=0.0,
+        at_most=1.0,
+        why="share of the retention that is left when a window is archived; 1: at once",
+    )
+    archive_seconds: float = setting(
+        600.0, at_least=0.1, why="how often is looked; retention is counted in days"
+    )
+    rebuild_seconds_max: float = setting(
+        1_800.0, above=0.0, why="of one rebuild, or of archiving a window"
+    )

@@ -8,22 +8,19 @@ from.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import lightgbm
+import lightgbm  # noqa: F401  # loaded here, once, for all children
 import numpy as np
-import onnx
-import onnxmltools
-import onnxruntime
-import river
+import onnxmltools  # noqa: F401  # the same
+import river.linear_model  # noqa: F401  # the same
 
 from driftloop import dataset
 from driftloop.contracts.model_pb2 import Candidate, ModelTrained, Window
 from driftloop.dataset import Envelopes, Range, Rows
+from driftloop.event_times import narrowed
 from driftloop.kit import rpc, rpc_trace
 from driftloop.kit.broker import Broker
 from driftloop.kit.clock import Clock, SystemClock
@@ -35,7 +32,8 @@ from driftloop.plugins import LEARNERS, Examples, Unknown, find
 from services.training.domain import cut, newest
 from services.training.learners import SHIPPED
 from services.training.learners.parity import PARITY_MAX, largest_difference
-from services.training.plan import LearnerPlan, Plan
+from services.training.made import THREADS, code_digest, cpu_features, libraries
+from services.training.plan import LearnerPlan, Plan, recipe
 from services.training.store import Store
 
 CLASSES_MIN = 2  # one class alone says nothing
@@ -84,14 +82,15 @@ class Workshop:
         plan = self._plan
         self._tell("reading")
         with self._steps.step("read"):
+            ranges = narrowed(broker, plan.ranges, plan.times, plan.pipeline, plan.generation)
             rows, envelopes = dataset.read(
-                broker, plan.ranges, lambda count: self._tell("reading", rows=count)
+                broker, ranges, lambda count: self._tell("reading", rows=count), plan.times
             )
         if len(rows) and rows.vectors.shape[1] != len(plan.names):
             return self._failed(
                 f"examples have {rows.vectors.shape[1]} columns, wanted {len(plan.names)}"
             )
-        fitted, held = self._held_out(rows, envelopes)
+        fitted, held = self._held_out(rows, envelopes, ranges)
         if held.rows == 0:
             return self._failed(
                 f"{len(rows)} labelled rows are too few to hold any out for the judgement"
@@ -107,7 +106,9 @@ class Workshop:
         trained.holdout.CopyFrom(held)
         return trained
 
-    def _held_out(self, rows: Rows, envelopes: Envelopes) -> tuple[list[Range], Window]:
+    def _held_out(
+        self, rows: Rows, envelopes: Envelopes, ranges: Sequence[Range]
+    ) -> tuple[list[Range], Window]:
         """The offsets that may be fitted on, and the record of the rows that may not."""
         change_us = self._plan.change_us
         since = None if change_us is None else int((rows.times >= change_us).sum())
@@ -118,13 +119,8 @@ class Workshop:
             envelopes.sequences,
             self._plan.limits.rows(len(rows), since),
         )
-        fitted = [_until(one, chosen.offsets) for one in self._plan.ranges]
-        held = [
-            Range(one.topic, one.partition, chosen.offsets[one.partition], one.end)
-            for one in self._plan.ranges
-            if one.partition in chosen.offsets
-        ]
-        return fitted, dataset.window(rows.within(held), held)
+        fitted, held = dataset.parted(ranges, chosen.offsets)
+        return fitted, dataset.window(rows.within(held), held, self._plan.times)
 
     def _candidate(
         self,
@@ -142,7 +138,11 @@ class Workshop:
             name=learner.name,
             kind=learner.kind,
             seed=learner.seed,
-            window=dataset.window(mine, ranges),
+            window=dataset.window(mine, ranges, self._plan.times),
+            libraries=libraries(learner.kind),
+            threads=THREADS,
+            cpu=cpu_features(),
+            code=self._code,
         )
         candidate.params.update(dict(learner.params))
         twin = self._twins.setdefault(_recipe(learner, candidate.window), candidate)
@@ -157,12 +157,18 @@ class Workshop:
             candidate.error = str(error) or type(error).__name__
         return candidate
 
+    def remake(self, learner: LearnerPlan, rows: Rows, candidate: Candidate) -> None:
+        """One candidate again, on the rows of its record. ValueError and its like: why there is no
+        model."""
+        self._make(learner, rows, candidate, 0.0)
+
     def _make(self, learner: LearnerPlan, rows: Rows, candidate: Candidate, done: float) -> None:
         """Fit, export, check, upload. ValueError and its like: why there is no model."""
         examples = _examples(rows, self._plan)
         began_s = self._clock.seconds()
         with self._steps.step("fit", learner.name, candidate=learner.name, rows=len(rows)):
             kind = find(LEARNERS, learner.kind, SHIPPED)
+            candidate.chance = chance_of(kind)
             learnt = kind().fit(examples, learner.params, learner.seed)
         candidate.fit_s = self._clock.seconds() - began_s
         self._tell("exporting", learner.name, done, len(rows))
@@ -187,12 +193,12 @@ class Workshop:
         return {
             "pipeline": self._plan.pipeline,
             "generation": str(self._plan.generation),
-            "kind": learner.kind,
-            "params": json.dumps(dict(learner.params), sort_keys=True),
-            "seed": str(learner.seed),
+            **recipe(learner),
             "window": to_json(window).decode(),
             "rows_sha256": window.rows_sha256,
             "code": self._code,
+            "libraries": json.dumps(libraries(learner.kind), sort_keys=True),
+            "threads": str(THREADS),
             "inputs": json.dumps(self._plan.names),
         }
 
@@ -221,27 +227,12 @@ class Workshop:
         )
 
 
-def code_digest() -> str:
-    """Of training's own source and the libraries' versions: what, beside rows, params and seed,
-    makes the bytes.
-    """
-    here = Path(__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted([*here.rglob("*.py"), Path(dataset.__file__)]):
-        digest.update(path.name.encode() + path.read_bytes())
-    for library in (lightgbm, np, onnx, onnxmltools, onnxruntime, river):
-        digest.update(f"{library.__name__}=={library.__version__}".encode())
-    return digest.hexdigest()
-
-
-def cpu_features() -> str:
-    """What numpy found: exp and log differ in their last bits between AVX2 and AVX-512."""
-    found = np.show_config(mode="dicts")["SIMD Extensions"]
-    return " ".join([*found.get("baseline", ()), *found.get("found", ())])
-
-
-def _until(one: Range, cuts: Mapping[int, int]) -> Range:
-    return Range(one.topic, one.partition, one.start, cuts.get(one.partition, one.end))
+def chance_of(learner: Any) -> str:
+    """Why its models can't be made again to the byte, where it says so by `deterministic = False`
+    (driftloop.plugins.Learner); else empty."""
+    if getattr(learner, "deterministic", True):
+        return ""
+    return getattr(learner, "chance", "") or f"{learner.__name__} says that it is not deterministic"
 
 
 def _newest(window_us: int | None, fitted: Sequence[Range], envelopes: Envelopes) -> list[Range]:
@@ -251,8 +242,7 @@ def _newest(window_us: int | None, fitted: Sequence[Range], envelopes: Envelopes
     ranges = [one for one in fitted if one.end > one.start]
     if window_us is None or not len(envelopes.newest):
         return ranges
-    ends = {one.partition: one.end for one in fitted}
-    inside = envelopes.offsets < np.array([ends.get(int(p), 0) for p in envelopes.partitions])
+    inside = dataset.within(ranges, envelopes.partitions, envelopes.offsets)
     last_us = int(envelopes.newest[inside].max(initial=0))
     starts = newest(
         envelopes.partitions[inside],
@@ -263,7 +253,7 @@ def _newest(window_us: int | None, fitted: Sequence[Range], envelopes: Envelopes
     return [
         Range(one.topic, one.partition, max(one.start, starts[one.partition]), one.end)
         for one in ranges
-        if one.partition in starts
+        if one.partition in starts and one.end > starts[one.partition]
     ]
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from driftloop.contracts import topics
 from driftloop.contracts.model_pb2 import ModelTrained, RunFinished
 from driftloop.contracts.retrain_pb2 import RetrainRequested, RetrainResolved
-from driftloop.dataset import Range
+from driftloop.dataset import Range, times_of
 from driftloop.kit.broker import Partition, Record
 from driftloop.kit.errors import Malformed, Unavailable
 from driftloop.kit.events import Event, event, event_id, read_event
@@ -30,7 +30,7 @@ from driftloop.kit.trace import NoTracer, Span, Tracer, passed_on
 from driftloop.kit.trace import bound as within_trace
 from services.training import codec, tracing
 from services.training.domain import Known, Resolution, Run, Runs
-from services.training.jobs import Cancel, Command, Foundry, Job
+from services.training.jobs import Cancel, Command, Dataset, Foundry, Job
 
 SOURCE = "/driftloop/training"
 REQUESTED, FINISHED = topics.RETRAIN_REQUESTED.topic(), topics.RUN_FINISHED.topic()
@@ -191,7 +191,7 @@ class TrainingTask:
             answer.deadline_ms,
         )
         named = codec.window_of(request.message)
-        window = named or self._bounds(run)
+        window = Dataset(named or self._bounds(run), times_of(request.message.window))
         change_us = _change_us(request.message)
         job = Job(run, window, change_us, not named, turn, request.time_ms)
         if len(self._note({**self._jobs, run.run_id: job})) > codec.NOTE_BYTES_MAX:
@@ -304,7 +304,8 @@ class TrainingTask:
                 continue
             request = read_event(record, RetrainRequested)
             message = request.message
-            window = noted.get(run.run_id) or codec.window_of(message) or self._bounds(run)
+            ranges = noted.get(run.run_id) or codec.window_of(message) or self._bounds(run)
+            window = Dataset(ranges, times_of(message.window))
             turn, _ = tracing.turn_of(self._tracer, request)
             noted_here = run.run_id in noted
             job = Job(run, window, _change_us(message), noted_here, turn, request.time_ms)
@@ -329,7 +330,7 @@ class TrainingTask:
         return {NOTE_AT: self._note(self._jobs)}
 
     def _note(self, jobs: Mapping[str, Job]) -> str:
-        return codec.note({run_id: job.window for run_id, job in jobs.items() if job.noted})
+        return codec.note({run_id: job.window.ranges for run_id, job in jobs.items() if job.noted})
 
 
 def _all(assigned: Assigned, topic: str, kind: type[Any]) -> list[Event[Any]]:

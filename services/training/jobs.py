@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from driftloop.contracts.retrain_pb2 import RetrainRequested
-from driftloop.dataset import Range
+from driftloop.dataset import ALL, Range, Times
 from driftloop.kit.task import Work
 from services.training.domain import Known, Run
 
@@ -17,6 +17,14 @@ class Fit(Work, Protocol):
     """A child that says how far it is."""
 
     def progress(self) -> list[dict[str, Any]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """What a run is to be fitted on, as it was asked for."""
+
+    ranges: Sequence[Range]
+    times: Times = ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,7 @@ class Foundry(Protocol):
     def order(self, pipeline: str) -> Order | None: ...
 
     def start(
-        self, run: Run, window: Sequence[Range], change_us: int | None, seconds_max: float
+        self, run: Run, window: Dataset, change_us: int | None, seconds_max: float
     ) -> Fit | None:
         """None: the pipeline is no longer declared."""
 
@@ -64,7 +72,7 @@ class Job:
     """An accepted run that still owes its model.trained."""
 
     run: Run
-    window: Sequence[Range]
+    window: Dataset
     change_us: int | None
     noted: bool  # its window stands in the note, not in its request
     turn: str = ""  # traceparent

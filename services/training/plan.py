@@ -4,11 +4,12 @@ libraries.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from driftloop.dataset import Range
+from driftloop.dataset import ALL, Range, Times
 from driftloop.kit.config import Tls
 from services.training.domain import Limits
 
@@ -22,6 +23,22 @@ class LearnerPlan:
     params: Mapping[str, Any]
     seed: int
     window_us: int | None = None
+
+
+def recipe(learner: LearnerPlan) -> dict[str, str]:
+    """All of `learner` that makes a model's bytes, as the model carries it; its window is carried
+    as offsets.
+    """
+    return {
+        "kind": learner.kind,
+        "params": json.dumps(dict(learner.params), sort_keys=True),
+        "seed": str(learner.seed),
+    }
+
+
+def of_recipe(name: str, said: Mapping[str, str]) -> LearnerPlan:
+    """What `recipe` was made of."""
+    return LearnerPlan(name, said["kind"], json.loads(said["params"]), int(said["seed"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +58,7 @@ class Plan:
     limits: Limits
     change_us: int | None = None
     traceparent: str = ""  # what its steps are under
+    times: Times = ALL  # which rows of `ranges` count
 
 
 @dataclass(frozen=True, slots=True)

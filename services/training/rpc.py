@@ -1,10 +1,11 @@
 """Training's doors: a wish becomes an event in the log, a cancel ends a child; both answer once it
-is committed.
+is committed. And questions about the record: where windows are, whether a model can be made again.
 """
 
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as Expired
@@ -12,23 +13,47 @@ from typing import Any
 
 import grpc
 
+from driftloop.contracts.model_pb2 import ModelVersion, Window
 from driftloop.contracts.retrain_pb2 import RetrainRequested
-from driftloop.contracts.training_pb2 import CancelReply, CancelRequest, TrainReply, TrainRequest
+from driftloop.contracts.training_pb2 import (
+    CancelReply,
+    CancelRequest,
+    RebuildReply,
+    RebuildRequest,
+    TrainReply,
+    TrainRequest,
+    WindowsReply,
+    WindowsRequest,
+)
 from driftloop.contracts.training_pb2_grpc import TrainingServicer
+from driftloop.kit.clock import Clock
 from driftloop.kit.errors import Refused, Unavailable
 from driftloop.kit.inbox import Inbox
 from driftloop.kit.rpc import answers
+from driftloop.kit.task import Ended, Work
 from driftloop.kit.trace import here
+from services.training.housekeeping import Housekeeping
 from services.training.jobs import Cancel, Command, Train
+
+POLL_S = 0.05
 
 
 class Doors(TrainingServicer):
     """Every call of proto/training.proto."""
 
     def __init__(
-        self, inbox: Inbox[Command], declared: Callable[[str], bool], *, answer_seconds_max: float
+        self,
+        inbox: Inbox[Command],
+        declared: Callable[[str], bool],
+        keeping: Housekeeping,
+        rebuild: Callable[[ModelVersion], Work],
+        clock: Clock,
+        *,
+        answer_seconds_max: float,
     ) -> None:
         self._inbox, self._declared, self._seconds = inbox, declared, answer_seconds_max
+        self._keeping, self._rebuild, self._clock = keeping, rebuild, clock
+        self._one = threading.Lock()  # of rebuilds: each takes a core
 
     @answers
     def Train(self, request: TrainRequest, context: grpc.ServicerContext) -> TrainReply:
@@ -39,6 +64,7 @@ class Doors(TrainingServicer):
             trigger="manual",
             reason=request.reason,
             by=request.by or "unknown",
+            window=_window(request) if request.HasField("span") else None,
         )
         # each call is a wish of its own, so its name is made here, by chance
         name = f"manual-{request.pipeline}-{secrets.token_hex(6)}"
@@ -48,6 +74,32 @@ class Doors(TrainingServicer):
     def Cancel(self, request: CancelRequest, context: grpc.ServicerContext) -> CancelReply:
         cancelled, reason = self._ask(Cancel(request.run_id, request.by))
         return CancelReply(cancelled=cancelled, reason=reason)
+
+    @answers
+    def Rebuild(self, request: RebuildRequest, context: grpc.ServicerContext) -> RebuildReply:
+        model = self._keeping.models.one(request.pipeline, request.version)
+        if not self._one.acquire(blocking=False):  # calls that wait would take all threads
+            text = "another model is being made again; ask when it is done"
+            raise Refused(text, status="RESOURCE_EXHAUSTED")
+        try:
+            ended = self._ended(self._rebuild(model), context)
+        finally:
+            self._one.release()
+        result = ended.result or {"refused": ended.error}
+        if "refused" in result:
+            raise Refused(result["refused"], status="FAILED_PRECONDITION")
+        return RebuildReply.FromString(result["reply"])
+
+    def _ended(self, child: Work, context: grpc.ServicerContext) -> Ended:
+        while (ended := child.poll()) is None:
+            if not context.is_active():  # who asked has gone
+                child.cancel()
+            self._clock.sleep(POLL_S)
+        return ended
+
+    @answers
+    def Windows(self, request: WindowsRequest, context: grpc.ServicerContext) -> WindowsReply:
+        return WindowsReply(windows=self._keeping.windows(request.pipeline))
 
     def _ask(self, command: Command) -> Any:
         """The loop's answer."""
@@ -61,3 +113,11 @@ class Doors(TrainingServicer):
             ) from error
         except CancelledError as error:
             raise Unavailable("training's loop has ended; ask again") from error
+
+
+def _window(request: TrainRequest) -> Window:
+    """By event times; which offsets hold them, the run finds out."""
+    span = request.span
+    if span.to_us and span.from_us >= span.to_us:
+        raise Refused(f"span: found {span.from_us} to {span.to_us} µs, wanted from before to")
+    return Window(from_us=span.from_us, to_us=span.to_us)

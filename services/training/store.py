@@ -1,4 +1,4 @@
-"""Sends artifacts to the registry: in chunks, by digest, again after a failure."""
+"""Sends artifacts to the registry and fetches them: in chunks, by digest, again after a failure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import grpc
 
-from driftloop.contracts.registry_pb2 import ArtifactChunk
+from driftloop.contracts.registry_pb2 import ArtifactChunk, ArtifactRequest
 from driftloop.contracts.registry_pb2_grpc import RegistryStub
 from driftloop.kit.clock import Clock
 from driftloop.kit.errors import Refused, Unavailable
@@ -49,8 +49,24 @@ class Store:
                 self._wait(error, TRIES_MAX - 1 - left, left)
         raise AssertionError("the last try gives back or raises")
 
-    def _wait(self, error: grpc.RpcError, tries: int, left: int) -> None:
-        text = f"upload to the registry: {error.code().name} {error.details()}"
+    def fetch(self, digest: str) -> bytes:
+        """The artifact. Unavailable: no answer in all tries. Refused: it is lost or damaged."""
+        for left in reversed(range(TRIES_MAX)):
+            try:
+                asked = ArtifactRequest(digest=digest)
+                chunks = self._stub.Download(asked, timeout=CALL_SECONDS_MAX)
+                data = b"".join(chunk.data for chunk in chunks)
+            except grpc.RpcError as error:
+                self._wait(error, TRIES_MAX - 1 - left, left, f"artifact {digest[:12]} of")
+                continue
+            found = hashlib.sha256(data).hexdigest()
+            if found != digest:
+                raise Refused(f"artifact {digest[:12]} hashes to {found[:12]}")
+            return data
+        raise AssertionError("the last try gives back or raises")
+
+    def _wait(self, error: grpc.RpcError, tries: int, left: int, what: str = "upload to") -> None:
+        text = f"{what} the registry: {error.code().name} {error.details()}"
         if error.code() not in AGAIN:
             raise Refused(text) from error
         if not left:

@@ -84,6 +84,8 @@ WEB = (
     *DATA,
 )
 
+RECORD = ("driftloop", "driftloop.dataset", "driftloop.archive", "driftloop.event_times")
+
 ROOMS: Sequence[Room] = (
     Room(r"driftloop\.contracts(\..*)?", (*PROTO, "grpc", "driftloop.kit.topic", *CONTRACTS)),
     Room(
@@ -116,6 +118,11 @@ ROOMS: Sequence[Room] = (
         why="the only door to Arrow on the data plane",
     ),
     Room(
+        r"driftloop\.kit\.objects",
+        (*KIT, "obstore", "obstore.*"),
+        why="the only door to object stores",
+    ),
+    Room(
         r"driftloop\.kit(\..*)?", (*KIT, *PROTO, "numpy", "numpy.*", "numba", "numba.*", "psutil")
     ),
     Room(
@@ -138,6 +145,12 @@ ROOMS: Sequence[Room] = (
         r"driftloop\.topology",
         (*CONTRACTS, "driftloop.kit.broker", "driftloop.kit.topic"),
         why="which topics there must be: the registry makes them, the client checks them",
+    ),
+    Room(
+        r"driftloop\.(archive|event_times)",
+        ("driftloop", "driftloop.dataset", *CONTRACTS, *KIT, *DATA),
+        CLOCKS,
+        "windows by their record, and event times as offsets: for training and evaluation",
     ),
     Room(
         r"driftloop\.dataset",
@@ -259,8 +272,8 @@ ROOMS: Sequence[Room] = (
         rf"services\.{SERVICE}\.(rpc|calls)", (*OWN, *CONTRACTS, *PROTO, *SPEC, *DATA, *KIT, "grpc")
     ),
     Room(
-        rf"services\.{SERVICE}\.(onnx|learners.*|fit.*|export.*)",
-        (*OWN, *CONTRACTS, *PROTO, *SPEC, *DATA, *KIT, *DECISION, *PLUGINS, "driftloop.dataset"),
+        rf"services\.{SERVICE}\.(onnx|learners.*|fit.*|rebuild|export.*)",
+        (*OWN, *CONTRACTS, *PROTO, *SPEC, *DATA, *KIT, *DECISION, *PLUGINS, *RECORD),
     ),
     Room(
         rf"services\.{SERVICE}(\..*)?",
@@ -272,7 +285,7 @@ ROOMS: Sequence[Room] = (
             *DATA,
             *KIT,
             "driftloop.service",
-            "driftloop.dataset",
+            *RECORD,
             "driftloop.topology",
             *PLUGINS,
             "grpc",

@@ -34,7 +34,8 @@ GLUE: Mapping[str, tuple[str, str]] = {  # what driftloop.service does for its c
     "follow_pipelines": ("reads", "PIPELINES"),
 }
 ROADS: Mapping[str, tuple[str, str]] = {  # shared code that reads topics for who imports it
-    "driftloop.dataset": ("reads", "EXAMPLES")
+    "driftloop.dataset": ("reads", "EXAMPLES"),
+    "driftloop.event_times": ("reads", "STATISTICS"),
 }
 DOORS: Mapping[str, Sequence[str]] = {  # Faust's topics go both ways: what such a file reads
     "services/monitor/live.py": ("PULSE",)
@@ -221,6 +222,7 @@ def test_a_service_reads_what_topics_say_it_consumes(service: str) -> None:
             {"PULSE"},
         ),
         ("from driftloop.dataset import read_rows", {"EXAMPLES"}, set()),
+        ("from driftloop.event_times import narrowed", {"STATISTICS"}, set()),
         ("kit.follow(topics.PIPELINES.topic(), heard)", {"PIPELINES"}, set()),
         (
             "t = topics.REGISTRY_EVENTS.topic()\nread(t.name)\nemit(t, m)",

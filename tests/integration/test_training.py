@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +61,7 @@ class House:
     broker: KafkaBroker
     ports: dict[str, int]
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def start(self, name: str) -> None:
         """Start, or start again after a kill."""
@@ -73,7 +74,7 @@ class House:
         }
         environ = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("KAFKA_", "DRIFTLOOP_"))},
-            **others, **kafka,
+            **others, **kafka, **self.settings,
             "KAFKA_BOOTSTRAP": self.kafka.bootstrap, "DRIFTLOOP_NAMESPACE": self.namespace,
             "DRIFTLOOP_DATA": str(self.folder / name), "DRIFTLOOP_SLOT": "0",
             "DRIFTLOOP_PARENT": str(os.getpid()), "GRPC_PORT": str(self.ports[name]),
@@ -116,13 +117,15 @@ class House:
 
 
 @contextmanager
-def a_house(kafka: SharedKafka, namespace: str, folder: Path) -> Iterator[House]:
+def a_house(
+    kafka: SharedKafka, namespace: str, folder: Path, settings: Mapping[str, str] | None = None
+) -> Iterator[House]:
     services = ("registry", "training", "evaluation")
     ports = dict(zip(services, free(3), strict=True))
     with ExitStack() as ends:
         broker = KafkaBroker(kafka.properties, namespace)
         ends.callback(broker.close)
-        house = House(kafka, namespace, folder, broker, ports)
+        house = House(kafka, namespace, folder, broker, ports, settings=settings or {})
         ends.callback(house.stop)
         for name in ports:
             house.start(name)

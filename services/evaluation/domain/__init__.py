@@ -3,6 +3,20 @@ another.
 """
 
 from services.evaluation.domain.gate import Judgement, Rule, Ruling, judge
+from services.evaluation.domain.kinds import Figures, figures, losses_of, without_model
 from services.evaluation.domain.metrics import Scored, base_rate, losses, score
 
-__all__ = ["Judgement", "Rule", "Ruling", "Scored", "base_rate", "judge", "losses", "score"]
+__all__ = [
+    "Figures",
+    "Judgement",
+    "Rule",
+    "Ruling",
+    "Scored",
+    "base_rate",
+    "figures",
+    "judge",
+    "losses",
+    "losses_of",
+    "score",
+    "without_model",
+]

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from driftloop.spec import Pipeline, Source, expression, kind_of
 
+FLOAT32_MAX = float(np.finfo(np.float32).max)  # models answer in float32
+SHOWN_MAX = 60  # of a label, in the reason
+
 Values = Sequence[tuple[Any, ...]]
 Array = NDArray[np.generic]
 
@@ -43,9 +46,9 @@ class Checks:
         self._rules = [(rule, expression.compile(rule.that, types)) for rule in source.rules]
         names = frozenset(name for _, rule in self._rules for name in rule.names)
         self._columns = Columns(source, names, places)
-        self._classes = _classes(pipeline, source, types)
-        if self._classes is not None:
-            self._label = Label(pipeline, source, places)
+        target = pipeline.target  # what is positive or not can't be wrong
+        judged = target.from_ == source.topic and target.kind != "binary"
+        self._label = Label(pipeline, source, places) if judged else None
 
     def broken(self, rows: Values, times_us: Sequence[int]) -> dict[int, tuple[str, str]]:
         """row's number -> (rule, reason), for those that break one; the first rule that is broken
@@ -59,11 +62,9 @@ class Checks:
             wrong = ~that.evaluate(columns).astype(np.bool_) & that.known(columns)
             for index in np.flatnonzero(wrong).tolist():
                 found.setdefault(index, (f"rule:{rule.name}", f"not {rule.that}"))
-        if self._classes is not None:
-            for index in np.flatnonzero(self._label.values(rows, times_us) < 0).tolist():
-                found.setdefault(
-                    index, ("unknown_class", f"the label is none of {', '.join(self._classes)}")
-                )
+        if self._label is not None:
+            for index, wrong_label in self._label.wrong(rows, times_us).items():
+                found.setdefault(index, wrong_label)
         return found
 
 
@@ -77,22 +78,51 @@ class Label:
         self._expression = expression.compile(text, {**source.fields, "time": "time"})
         self._columns = Columns(source, self._expression.names, places)
         self._codes = {name: float(code) for code, name in enumerate(target.classes)}
-        self._named = target.kind == "multiclass"
+        self._kind = target.kind
 
     def values(self, rows: Values, times_us: Sequence[int]) -> NDArray[np.float64]:
-        """[rows] float64; NaN where there is nothing to tell, −1 for a class that is unknown."""
+        """[rows] float64: 0 or 1, the number of the class, or the value; NaN where there is nothing
+        to tell. Of rows that `wrong` doesn't name.
+        """
+        found, told = self._found(rows, times_us)
+        return np.where(told, self._numbers(found), np.nan)
+
+    def wrong(self, rows: Values, times_us: Sequence[int]) -> dict[int, tuple[str, str]]:
+        """row's number -> (rule, reason), for those whose label can't be foretold."""
+        found, told = self._found(rows, times_us)
+        numbers = self._numbers(found)
+        if self._kind == "multiclass":
+            rule, bad, wanted = "unknown_class", numbers < 0, f"none of {', '.join(self._codes)}"
+        else:  # NaN is not below either
+            bad, wanted = ~(np.abs(numbers) <= FLOAT32_MAX), "no finite float32"
+            rule = "not_finite"
+        return {
+            index: (rule, f"the label is {_spelt(found[index])[:SHOWN_MAX]!r}, {wanted}")
+            for index in np.flatnonzero(bad & told).tolist()
+        }
+
+    def _found(self, rows: Values, times_us: Sequence[int]) -> tuple[Array, NDArray[np.bool_]]:
+        """What the expression gives, and where that tells something: not where it is missing since
+        a field is.
+        """
         columns = self._columns.take(rows, times_us)
-        found, known = self._expression.evaluate(columns), self._expression.known(columns)
-        if self._named:
-            codes = [self._codes.get(_spelt(value), -1.0) for value in found.tolist()]
-            return np.where(known, np.array(codes, dtype=np.float64), np.nan)
-        return np.where(known, found.astype(np.float64), np.nan)
+        found, whole = self._expression.evaluate(columns), np.ones(len(rows), np.bool_)
+        for column in columns.values():
+            whole &= _present(column)
+        return found, self._expression.known(columns) & (whole | _present(found))
+
+    def _numbers(self, found: Array) -> NDArray[np.float64]:
+        if self._kind == "multiclass":
+            return np.array([self._codes.get(_spelt(value), -1.0) for value in found.tolist()])
+        return found.astype(np.float64)
+
+
+def _present(column: Array) -> NDArray[np.bool_]:
+    if column.dtype.kind == "O":
+        return np.array([value is not None for value in column.tolist()], np.bool_)
+    return ~np.isnan(column.astype(np.float64))
 
 
 def _spelt(value: object) -> str:
+    """As the file spells a class: 3 for 3.0."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _classes(pipeline: Pipeline, source: Source, types: Mapping[str, str]) -> Sequence[str] | None:
-    target = pipeline.target
-    return target.classes if target.kind == "multiclass" and target.from_ == source.topic else None

@@ -15,6 +15,7 @@ from services.registry.domain.facts import (
     Fact,
     Finished,
     Opened,
+    Quarantined,
     Released,
     Stored,
     Trained,
@@ -95,6 +96,16 @@ class Book:
         return self._enter(
             self._release(self._version(pipeline, previous), by, reason, "rollback", now_ms)
         )
+
+    def quarantine(self, fact: Quarantined) -> list[Fact]:
+        """Leave a span out of later windows, or take it back in. Unwanted where none such is to be
+        lifted; the same span twice changes nothing.
+        """
+        holds = self.ledger.quarantined.get(fact.pipeline, [])
+        same = any((one.from_us, one.to_us) == (fact.from_us, fact.to_us) for one in holds)
+        if fact.lifted and not same:
+            raise Unwanted(f"{fact.pipeline} has no such quarantine to lift", missing=True)
+        return self._enter(fact) if fact.lifted or not same else []
 
     def overdue(self, now_ms: int) -> list[Fact]:
         """Ends the runs whose deadline has passed."""

@@ -129,4 +129,19 @@ class Finished:
     at_ms: int
 
 
-Fact = Declared | Opened | Stored | Trained | Evaluated | Versioned | Released | Finished
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """Rows of [from_us, to_us) of event time are in no window from now on; or, lifted, they are."""
+
+    pipeline: str
+    from_us: int
+    to_us: int
+    reason: str
+    by: str
+    at_ms: int
+    lifted: bool = False
+
+
+Fact = (
+    Declared | Opened | Stored | Trained | Evaluated | Versioned | Released | Finished | Quarantined
+)

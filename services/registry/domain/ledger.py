@@ -15,6 +15,7 @@ from services.registry.domain.facts import (
     Fact,
     Finished,
     Opened,
+    Quarantined,
     Released,
     Stored,
     Trained,
@@ -48,6 +49,7 @@ class Ledger:
     versions: dict[str, dict[int, Versioned]] = field(default_factory=dict)
     releases: dict[str, list[Released]] = field(default_factory=dict)  # oldest first
     unopened: dict[str, None] = field(default_factory=dict)
+    quarantined: dict[str, list[Quarantined]] = field(default_factory=dict)  # what holds now
 
     def apply(self, fact: Fact) -> None:
         """Facts are never refused here: they have happened."""
@@ -62,6 +64,8 @@ class Ledger:
                 self.releases.setdefault(fact.pipeline, []).append(fact)
                 if fact.cause == "release":
                     self._run(fact.run_id).released = fact
+            case Quarantined():
+                self._quarantine(fact)
             case _:
                 self._apply_to_run(fact)
 
@@ -92,6 +96,12 @@ class Ledger:
         """The release that was live at a wall time."""
         releases = self.releases.get(pipeline, [])
         return next((r for r in reversed(releases) if r.at_ms <= at_ms), None)
+
+    def _quarantine(self, fact: Quarantined) -> None:
+        holds = self.quarantined.setdefault(fact.pipeline, [])
+        holds[:] = [one for one in holds if (one.from_us, one.to_us) != (fact.from_us, fact.to_us)]
+        if not fact.lifted:
+            holds.append(fact)
 
     def _run(self, run_id: str) -> Run:
         if run_id not in self.runs:

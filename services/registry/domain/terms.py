@@ -25,10 +25,10 @@ def terms(yaml: str) -> Terms:
 
 def terms_of(pipeline: spec.Pipeline) -> Terms:
     target = pipeline.target
-    classes = {"binary": ("0", "1"), "regression": ()}.get(target.kind)
+    unnamed = ("0", "1") if target.kind == "binary" else ()
     return Terms(
         inputs=tuple(pipeline.feature_names()),
-        classes=tuple(target.classes or ()) if classes is None else classes,
+        classes=target.classes or unnamed,
         baseline=pipeline.release.baseline == "first",
         approve=pipeline.release.mode == "approve",
     )

@@ -78,7 +78,7 @@ class Trees:
     def __init__(self, booster: lightgbm.Booster, width: int, classes: int) -> None:
         self._booster, self._width, self._classes = booster, width, classes
 
-    def probability(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    def answers(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         given = np.asarray(self._booster.predict(vectors, num_threads=1), np.float64)
         return given if given.ndim == 2 else np.column_stack([1.0 - given, given])
 

@@ -53,7 +53,7 @@ class Line:
     def __init__(self, mean: Floats, scale: Floats, weights: Floats, intercept: float) -> None:
         self._mean, self._scale, self._weights, self._intercept = mean, scale, weights, intercept
 
-    def probability(self, vectors: npt.NDArray[np.float32]) -> Floats:
+    def answers(self, vectors: npt.NDArray[np.float32]) -> Floats:
         given = np.where(np.isnan(vectors), self._mean, vectors.astype(np.float64))
         raw = ((given - self._mean) / self._scale) @ self._weights + self._intercept
         positive = 1.0 / (1.0 + np.exp(-np.clip(raw, -700.0, 700.0)))  # exp(710) overflows a double

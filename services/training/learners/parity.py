@@ -36,7 +36,7 @@ def largest_difference(learnt: Learnt, model: bytes, vectors: npt.NDArray[np.flo
         probability, label = session.run(["probability", "label"], {"features": sample})
     except UNUSABLE as error:
         raise ValueError(f"the export doesn't run: {error}") from error
-    expected = learnt.probability(sample)
+    expected = learnt.answers(sample)
     if probability.shape != expected.shape or label.shape != (len(sample),):
         raise ValueError(
             f"the export gives {probability.shape} and {label.shape}, "

@@ -45,5 +45,41 @@ def a_model(*weights: float, bias: float = 0.0, output: str = "probability") -> 
     return model.SerializeToString(deterministic=True)
 
 
+def of_classes(classes: int) -> bytes:
+    """ONNX bytes: softmax of (0, a, 2a, 3a …); label = the likeliest."""
+    made = [
+        helper.make_node("MatMul", ["features", "w"], ["z"]),
+        helper.make_node("Softmax", ["z"], ["probability"], axis=1),
+        helper.make_node("ArgMax", ["probability"], ["label"], axis=1, keepdims=0),
+    ]
+    weights = np.zeros((len(FEATURES), classes), np.float32)
+    weights[0] = np.arange(classes)
+    outputs = [
+        helper.make_tensor_value_info("probability", TensorProto.FLOAT, [None, classes]),
+        helper.make_tensor_value_info("label", TensorProto.INT64, [None]),
+    ]
+    return _bytes(made, outputs, weights)
+
+
+def of_a_number(*weights: float) -> bytes:
+    """ONNX bytes: value = w · x, [-1]."""
+    made = [
+        helper.make_node("MatMul", ["features", "w"], ["column"]),
+        helper.make_node("Reshape", ["column", "rows"], ["value"]),
+    ]
+    value = helper.make_tensor_value_info("value", TensorProto.FLOAT, [None])
+    rows = numpy_helper.from_array(np.array([-1], np.int64), "rows")
+    return _bytes(made, [value], np.array(weights, np.float32).reshape(-1, 1), rows)
+
+
+def _bytes(made: list[Any], outputs: list[Any], weights: Any, *more: Any) -> bytes:
+    given = helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, len(weights)])
+    graph = helper.make_graph(
+        made, "model", [given], outputs, [numpy_helper.from_array(weights, "w"), *more]
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return model.SerializeToString(deterministic=True)
+
+
 def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()

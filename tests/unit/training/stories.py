@@ -5,7 +5,6 @@ when they are polled.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +13,6 @@ from google.protobuf.message import Message
 from driftloop.contracts import topics
 from driftloop.contracts.model_pb2 import ModelTrained, RunFinished, Window
 from driftloop.contracts.retrain_pb2 import Evidence, RetrainRequested, RetrainResolved
-from driftloop.dataset import Range
 from driftloop.kit.broker import Broker, Subscription, TopicSpec
 from driftloop.kit.child import Finished
 from driftloop.kit.clock import FakeClock
@@ -27,7 +25,7 @@ from driftloop.kit.trace import NoTracer, Steps, Tracer, here
 from services.training.domain import Known, Limits, Run
 from services.training.fit import Workshop
 from services.training.handlers import INPUTS, TrainingTask
-from services.training.jobs import Command, Order
+from services.training.jobs import Command, Dataset, Order
 from services.training.plan import LearnerPlan, Plan
 from tests.unit.training.examples import NAMES, a_log
 
@@ -88,12 +86,12 @@ class Foundry:
         return Order(Known(1, 900_000), 4, 2) if there else None
 
     def start(
-        self, run: Run, window: Sequence[Range], change_us: int | None, seconds_max: float
+        self, run: Run, window: Dataset, change_us: int | None, seconds_max: float
     ) -> Fit | None:
         if not self.is_declared:
             return None
         of, limits = (run.run_id, run.pipeline, 1, 4), Limits(500, 0.1)
-        plan = Plan(*of, window, [TREES], NAMES, 2, limits, change_us, here())
+        plan = Plan(*of, window.ranges, [TREES], NAMES, 2, limits, change_us, here(), window.times)
         self.fits.append(Fit(plan, self.broker, self.may_end))
         return self.fits[-1]
 

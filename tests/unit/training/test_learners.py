@@ -116,14 +116,14 @@ def digests() -> list[str]:
 def test_more_than_two_classes_are_learnt_by_trees() -> None:
     rows = examples(classes=3)
     model = learnt("lightgbm", TREES, rows)
-    assert model.probability(rows.vectors).shape == (2_000, 3)
+    assert model.answers(rows.vectors).shape == (2_000, 3)
     assert largest_difference(model, model.onnx({}), rows.vectors) < PARITY_MAX
 
 
 def test_a_target_that_no_column_explains_is_still_a_model() -> None:
     rows = examples(100)
     model = learnt("lightgbm", {"min_data_in_leaf": 90}, rows)
-    np.testing.assert_allclose(model.probability(rows.vectors)[:, 1], rows.target.mean(), atol=1e-6)
+    np.testing.assert_allclose(model.answers(rows.vectors)[:, 1], rows.target.mean(), atol=1e-6)
     assert largest_difference(model, model.onnx({}), rows.vectors) < PARITY_MAX
 
 

@@ -1,0 +1,130 @@
+"""Commands about the record of a model: where the rows of its window are, whether it can be made
+again to the byte, and which rows no model may learn from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from driftloop.cli.models import parse_model
+from driftloop.cli.show import TROUBLE, Json, PipelineName, as_json, client, table
+from driftloop.client import Client, Refused
+from driftloop.client.plain import iso
+
+At = "event time, ISO 8601; UTC without a zone"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(windows)
+    app.command()(rebuild)
+    app.command()(quarantine)
+
+
+def windows(ctx: typer.Context, pipeline: PipelineName, as_program: Json = False) -> None:
+    """What each version was fitted on, and where those rows are: live (in the log), archived,
+    expired."""
+    found = client(ctx).windows(pipeline)
+    if as_program:
+        as_json(found)
+        return
+    rows = [[f"{pipeline}@{one['version']}", one["aliases"], *_row(one)] for one in found]
+    heads = ["model", "alias", "rows", "from", "to", "sha256", "window", "archived in"]
+    table(heads, rows, f"windows of {pipeline}")
+
+
+def rebuild(
+    ctx: typer.Context,
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="flights@7, flights@previous; flights: what is live"),
+    ],
+    every: Annotated[bool, typer.Option("--all", help="all versions of the pipeline")] = False,
+    as_program: Json = False,
+) -> None:
+    """Fit a model again from its record and compare the bytes; exit status 1 where they differ."""
+    pipeline, version, alias = parse_model(model)
+    asked = client(ctx)
+    if every:
+        replies = [_tried(asked, pipeline, one["version"]) for one in asked.models(pipeline)]
+    else:
+        number = version or asked.model(pipeline, 0, alias)["version"]
+        replies = [asked.rebuild(pipeline, number)]
+    if as_program:
+        as_json(replies if every else replies[0])
+    else:
+        for reply in replies:
+            _say(reply)
+    tried = [one for one in replies if not one.get("refused")]
+    equal = sum(one["equal"] for one in tried)
+    if every and not as_program:
+        typer.echo(f"{equal} of {len(tried)} equal; {len(replies) - len(tried)} promise nothing")
+    if equal < len(tried):
+        raise typer.Exit(TROUBLE)
+
+
+def quarantine(
+    ctx: typer.Context,
+    pipeline: PipelineName,
+    start: Annotated[str, typer.Option("--from", help=At)],
+    end: Annotated[str, typer.Option("--to", help=f"{At}; not itself")],
+    reason: Annotated[str, typer.Option(help="kept with it, for whoever asks later")] = "",
+    lift: Annotated[bool, typer.Option("--lift", help="take that quarantine back")] = False,
+    as_program: Json = False,
+) -> None:
+    """Leave rows of a span of event time out of every later window; what is fitted stays as it
+    is."""
+    found = client(ctx).quarantine(pipeline, start, end, reason, lift=lift)
+    if as_program:
+        as_json(found)
+        return
+    rows = [
+        [iso(one["span"]["from_us"]), iso(one["span"]["to_us"]), one["reason"], one["by"]]
+        for one in found
+    ]
+    table(["from", "to", "reason", "by"], rows, f"quarantined of {pipeline}")
+
+
+def _row(one: Mapping[str, Any]) -> list[object]:
+    window = one["window"] or {}
+    return [
+        window.get("rows"),
+        iso(window.get("start_us", 0)),
+        iso(window.get("end_us", 0)),
+        window.get("rows_sha256", "")[:12],
+        one["state"],
+        one["place"],
+    ]
+
+
+def _tried(asked: Client, pipeline: str, version: int) -> Mapping[str, Any]:
+    """A reply, or the refusal in its place: of many, one must not end the others."""
+    try:
+        return asked.rebuild(pipeline, version)
+    except Refused as error:
+        return {"pipeline": pipeline, "version": version, "equal": False, "refused": str(error)}
+
+
+def _say(reply: Mapping[str, Any]) -> None:
+    name = f"{reply['pipeline']}@{reply['version']}"
+    if reply.get("refused"):
+        typer.echo(reply["refused"])
+        return
+    if reply["equal"]:
+        typer.echo(
+            f"{name}: equal, sha256 {reply['recorded']}; {reply['rows']:,} rows from the "
+            f"{reply['source']}, {reply['seconds']:.1f} s"
+        )
+        return
+    typer.echo(f"{name}: differs, recorded {reply['recorded']}, rebuilt {reply['rebuilt'] or '–'}")
+    if reply["same_graph"]:
+        typer.echo("  the model itself is equal: what differs is the record that it carries")
+    for cause in reply["causes"]:
+        typer.echo(f"  {cause['what']}: recorded {cause['recorded'] or '–'}; {_found(cause)}")
+
+
+def _found(cause: Mapping[str, Any]) -> str:
+    return f"here {cause['found'] or '–'}"
