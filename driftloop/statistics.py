@@ -38,6 +38,15 @@ def pairs(sparse: bytes, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64
     return table[:, 0], table[:, 1]
 
 
+def auc(histogram: Counts) -> float | None:
+    """Area under the ROC curve from rows by bin of their probability, [2 x bins]: negatives, then
+    positives. Ties within a bin count half. None where one class is missing."""
+    negatives, positives = histogram.reshape(2, -1)
+    count = int(negatives.sum()) * int(positives.sum())
+    below = np.cumsum(negatives) - negatives
+    return float((positives * (2 * below + negatives)).sum() / (2 * count)) if count else None
+
+
 def psi(reference: Counts, newest: Counts, groups: int = 10) -> float:
     """Population stability index of two histograms over the same ordered bins; the last bin holds
     the missing.

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import tempfile
 import webbrowser
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -42,9 +46,21 @@ def web(
     def on_open(listening: Listening) -> None:
         typer.echo(f"the page of the loop: {listening.address}")
         if listening.token and listening.token != token:
-            typer.echo(f"promote and rollback need the token {listening.token}")
+            typer.echo(f"promote and rollback need the token {_shown(listening.token)}")
         if show:
             webbrowser.open(listening.address)
 
     known = tuple(name.strip() for name in names.split(",") if name.strip())
     serve(client(ctx), Where(host, port, known, token), on_open)
+
+
+def _shown(token: str, folder: Path | None = None) -> str:
+    """The token itself on a terminal. Where output is kept as a log, which more people read, the
+    file that holds it, for its owner alone.
+    """
+    if sys.stdout.isatty():
+        return token
+    handle, name = tempfile.mkstemp(prefix="driftloop-web-", suffix=".token", dir=folder)
+    with os.fdopen(handle, "w") as file:  # mkstemp's mode is 0600
+        file.write(token)
+    return f"in {name}"

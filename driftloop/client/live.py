@@ -24,8 +24,8 @@ from driftloop.contracts.retrain_pb2 import (
     RetrainResolved,
     Statistics,
 )
+from driftloop.statistics import PROBABILITY_BINS, auc, pairs
 
-BINS = 1_000  # of the probability, negatives first; the layout of Statistics.score_histogram
 RECENT_US = 7 * 86_400 * 1_000_000  # "lately": a week, so that a weekday weighs as every other
 TROUBLE_LINES_MAX = 5  # what fits a terminal under the rest
 
@@ -75,12 +75,14 @@ class Snapshot:
 class _Sums:
     """One lane of one span: what AUC and log-loss need."""
 
-    histogram: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(2 * BINS, np.int64))
+    histogram: npt.NDArray[np.int64] = field(
+        default_factory=lambda: np.zeros(2 * PROBABILITY_BINS, np.int64)
+    )
     loss: float = 0.0
     rows: int = 0
 
-    def add(self, pairs: bytes, loss: float, rows: int) -> None:
-        index, counts = _sparse(pairs)
+    def add(self, sparse: bytes, loss: float, rows: int) -> None:
+        index, counts = pairs(sparse, 2 * PROBABILITY_BINS)
         np.add.at(self.histogram, index, counts)
         self.loss += loss
         self.rows += rows
@@ -191,28 +193,10 @@ class LiveState:
         return self._ends.get(answer.run_id, f"{answer.run_id} under way")
 
 
-def auc(histogram: npt.NDArray[np.int64]) -> float | None:
-    """Area under the ROC curve from counts [negatives by bin, positives by bin]; ties within a bin
-    count half.
-    """
-    negative, positive = histogram[:BINS].astype(np.float64), histogram[BINS:].astype(np.float64)
-    if not negative.sum() or not positive.sum():
-        return None
-    below = np.cumsum(negative) - negative
-    return float((positive * (below + negative / 2)).sum() / (negative.sum() * positive.sum()))
-
-
 def _add(loop: _Sums, frozen: _Sums, message: Statistics) -> None:
     loop.add(message.score_histogram, message.loss_sum, message.scored)
     if message.baseline_histogram or message.baseline_loss_sum:
         frozen.add(message.baseline_histogram, message.baseline_loss_sum, message.scored)
-
-
-def _sparse(pairs: bytes) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    table = np.frombuffer(pairs[: len(pairs) // 8 * 8], "<i4").reshape(-1, 2)
-    index, counts = table[:, 0], table[:, 1]
-    legal = (index >= 0) & (index < 2 * BINS)
-    return index[legal], counts[legal]
 
 
 def _because(reason: str) -> str:

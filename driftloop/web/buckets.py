@@ -23,7 +23,7 @@ COLUMNS = (
     "version",
     "rows",
     "predicted",
-    "coverage",
+    "unlabelled",
     "loop_loss",
     "frozen_loss",
     "loop_auc",
@@ -93,7 +93,6 @@ class Bucket:
 
     def row(self) -> tuple[Value, ...]:
         """In the order of COLUMNS."""
-        known = self.rows + self.unlabelled
         loop, frozen = self.both.shown, self.both.frozen
         return (
             self.start_us,
@@ -102,7 +101,7 @@ class Bucket:
             max(self.answered, key=lambda each: self.answered[each], default=0),
             self.rows,
             self.predicted,
-            _rounded(self.rows / known if known else None),
+            self.unlabelled,
             _rounded(loop.mean),
             _rounded(frozen.mean),
             _rounded(loop.ranks.auc),
@@ -119,6 +118,7 @@ class Buckets:
         self._columns: list[list[Value]] = [[] for _ in COLUMNS]
         self._changed: list[int] = []  # revision of each row's newest change
         self._stale: set[int] = set()  # starts of rows that their columns don't show yet
+        self._closed = 0  # so many of the oldest hold no rows any more
         self._totals = Both()
         self._predicted = self._unlabelled = self._no_model = 0
 
@@ -191,9 +191,15 @@ class Buckets:
             self._changed[at:] = [revision] * (len(self._changed) - at)  # those behind it moved
             for column in self._columns:
                 column.insert(at, None)
-            if len(self._buckets) > OPEN_BUCKETS:
-                self._buckets[-OPEN_BUCKETS - 1].both.close()
+            self._close(at)
         return at
+
+    def _close(self, at: int) -> None:
+        """All but the newest OPEN_BUCKETS, now that there is one more at `at`."""
+        first = at if at < self._closed else self._closed
+        self._closed = max(0, len(self._buckets) - OPEN_BUCKETS)
+        for bucket in self._buckets[first : self._closed]:
+            bucket.both.close()
 
     def _refresh(self) -> None:
         for start_us in self._stale:

@@ -121,7 +121,8 @@ def _is_address(name: str) -> bool:
 
 def _too_long(headers: Headers) -> bool:
     length = headers.get("content-length", "0")
-    return not length.isdecimal() or int(length) > BODY_BYTES_MAX
+    fits = length.isdecimal() and len(length) <= len(str(BODY_BYTES_MAX))
+    return not fits or int(length) > BODY_BYTES_MAX
 
 
 def _bounded(receive: Receive) -> Receive:

@@ -66,6 +66,8 @@ class PipelineState:
         self._stale.add("live")
 
     def on_statistics(self, message: Statistics, closed_ms: int, revision: int) -> None:
+        if message.generation < self.control.generation:
+            return  # nobody asks for it any more
         series = self._series.setdefault(message.generation, Series())
         series.buckets.add(message, closed_ms, revision)
         self._stale.update(OF_STATISTICS)
@@ -77,19 +79,13 @@ class PipelineState:
             self._stale.add("psi")
 
     def head(self) -> dict[str, Any]:
-        """What it is, and what is live."""
-        declared = self.control.declared
+        """What it is, what is live, how long a bucket is, and what gate and detectors look at."""
+        declared, pipeline = self.control.declared, self.control.pipeline
         return {
             "name": self.name,
             "generation": self.control.generation,
             "declaration": declared.version if declared else 0,
             "model_version": self.control.live_version or None,
-        }
-
-    def meaning(self) -> dict[str, Any]:
-        """How long a bucket is, and what the gate and the detectors look at."""
-        pipeline = self.control.pipeline
-        return {
             "bucket_us": pipeline.monitor.bucket if pipeline else None,
             "metric": pipeline.evaluation.metric if pipeline else None,
         }
@@ -131,6 +127,8 @@ class PipelineState:
     def _refresh(self, revision: int) -> None:
         if self._generation != self.control.generation:
             self._generation, self._moved = self.control.generation, revision
+            for generation in [each for each in self._series if each < self._generation]:
+                del self._series[generation]
             self._stale = set(SECTIONS)
         for name in self._stale:
             data = encode(self._section(name))

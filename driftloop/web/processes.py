@@ -8,7 +8,6 @@ from typing import Any
 from driftloop.contracts.pulse_pb2 import LoopPulse, Pulse
 
 SILENT_MS = 10_000  # a process pulses every second; ten missed are no hiccup
-FORGOTTEN_MS = 600_000  # a replica that was silent so long is gone for good
 REPLICAS_MAX = 500  # anyone may write pulses
 
 
@@ -34,7 +33,8 @@ class Processes:
         self._seen[key] = _Seen(pulse, _rate(before, pulse))
 
     def told(self, now_ms: int) -> list[dict[str, Any]]:
-        """Running and silent ones; a silent one that another has followed is left out."""
+        """Running, silent and ended ones. Left out is what another has followed, and what ended by
+        itself while others of its service run."""
         return [
             _told(seen, now_ms)
             for _, seen in sorted(self._seen.items())
@@ -42,21 +42,26 @@ class Processes:
         ]
 
     def silent(self, now_ms: int) -> list[str]:
-        """Services of which no replica has pulsed lately."""
-        newest: dict[str, int] = {}
+        """Services that have not pulsed lately and did not say that they end."""
+        newest: dict[str, Pulse] = {}
         for seen in self._seen.values():
-            service = seen.pulse.service
-            newest[service] = max(newest.get(service, 0), seen.pulse.at_ms)
-        return sorted(name for name, at_ms in newest.items() if now_ms - at_ms > SILENT_MS)
+            last = newest.setdefault(seen.pulse.service, seen.pulse)
+            if seen.pulse.at_ms > last.at_ms:
+                newest[seen.pulse.service] = seen.pulse
+        return sorted(
+            name
+            for name, last in newest.items()
+            if not last.ended and now_ms - last.at_ms > SILENT_MS
+        )
 
     def _replaced(self, pulse: Pulse, now_ms: int) -> bool:
-        silent_ms = now_ms - pulse.at_ms
-        return silent_ms > FORGOTTEN_MS or (
-            silent_ms > SILENT_MS
-            and any(
-                other.pulse.service == pulse.service and other.pulse.started_ms > pulse.at_ms
-                for other in self._seen.values()
-            )
+        if not (pulse.ended or now_ms - pulse.at_ms > SILENT_MS):
+            return False
+        others = [one.pulse for one in self._seen.values() if one.pulse.service == pulse.service]
+        return any(
+            other.started_ms > pulse.at_ms
+            or (pulse.ended and not other.ended and now_ms - other.at_ms <= SILENT_MS)
+            for other in others
         )
 
 
@@ -74,13 +79,12 @@ def _rows_in(pulse: Pulse) -> int:
 def _told(seen: _Seen, now_ms: int) -> dict[str, Any]:
     pulse = seen.pulse
     silent = now_ms - pulse.at_ms > SILENT_MS
-    failed = any(loop.state == "failed" for loop in pulse.loops)
     return {
         "service": pulse.service,
         "replica": pulse.replica,
-        "state": "silent" if silent else "failed" if failed else "running",
+        "state": _state(pulse, silent),
         "lag_records": sum(loop.lag_records for loop in pulse.loops),
-        "rows_per_s": 0.0 if silent else round(seen.rows_per_s, 1),
+        "rows_per_s": 0.0 if silent or pulse.ended else round(seen.rows_per_s, 1),
         "error": next((loop.error for loop in pulse.loops if loop.error), ""),
         "cpu_s": round(pulse.cpu_s, 1),
         "rss_mb": round(pulse.rss_mb, 1),
@@ -88,6 +92,14 @@ def _told(seen: _Seen, now_ms: int) -> dict[str, Any]:
         "at_ms": pulse.at_ms,
         "loops": [_loop(loop) for loop in pulse.loops],
     }
+
+
+def _state(pulse: Pulse, silent: bool) -> str:
+    if pulse.ended:
+        return "ended"
+    if silent:
+        return "silent"
+    return "failed" if any(loop.state == "failed" for loop in pulse.loops) else "running"
 
 
 def _loop(loop: LoopPulse) -> dict[str, Any]:

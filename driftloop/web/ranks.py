@@ -14,6 +14,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from driftloop.statistics import auc
+
 Values = NDArray[np.float32]
 EXACT_ROWS_MAX = 2_000_000  # 8 MB; rounding moves the AUC of so many rows by some 1e-6
 BINS = 100_000
@@ -48,7 +50,7 @@ class Ranks:
             return self._final
         self._settle()
         if self._bins is not None:
-            return _of_bins(self._bins)
+            return auc(self._bins)
         pairs = self._counts[0] * self._counts[1]
         return self._halves / (2 * pairs) if pairs else None
 
@@ -93,13 +95,6 @@ def _counted(negatives: Values, positives: Values) -> NDArray[np.int64]:
             for each in (negatives, positives)
         ]
     )
-
-
-def _of_bins(bins: NDArray[np.int64]) -> float | None:
-    negatives, positives = bins
-    pairs = int(negatives.sum()) * int(positives.sum())
-    below = np.cumsum(negatives) - negatives
-    return float((positives * (2 * below + negatives)).sum() / (2 * pairs)) if pairs else None
 
 
 def _halves(runs: Sequence[Values], values: Values) -> int:

@@ -22,6 +22,7 @@ from driftloop.web import models, turns
 from driftloop.web.pipeline import PipelineState
 from driftloop.web.processes import Processes
 
+DIGITS_MAX = 18  # of a revision; anyone may ask for more
 PIPELINES_MAX = 100  # as many as metrics are kept for
 encode = msgspec.json.Encoder().encode
 
@@ -93,8 +94,8 @@ class State:
         """Revision, and everything of one pipeline as JSON. Refused: no such pipeline."""
         with self._lock:
             known, revision = self._known(pipeline), self._told(self._revision)
-            head = {**known.head(), **known.meaning(), "revision": revision}
-            return revision, encode({**head, **known.sections(self._revision)})
+            sections = known.sections(self._revision)
+            return revision, encode({**known.head(), "revision": revision, **sections})
 
     def update(self, pipeline: str, since: str) -> tuple[str, bytes | None]:
         """Revision, and what has changed after `since` (of this start, else all); None: nothing."""
@@ -151,4 +152,5 @@ class State:
     def _number(self, told: str) -> int:
         """-1: not of this start, so everything is new."""
         boot, _, number = told.partition("-")
-        return int(number) if boot == self._boot and number.isdecimal() else -1
+        mine = boot == self._boot and number.isdecimal() and len(number) <= DIGITS_MAX
+        return int(number) if mine else -1

@@ -48,6 +48,7 @@ class Stream:
     def __init__(self, streams: Streams, pipeline: str, since: str) -> None:
         self._streams, self._pipeline, self._since = streams, pipeline, since
         self._services = self._trouble = b""
+        self._gone = ""  # why the pipeline that the page knows is no longer there
         self._said_s = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,7 +91,7 @@ class Stream:
         if services != self._services:
             self._services = services
             news += event("services", services)
-        trouble = encode({"says": state.troubles(now_ms)})
+        trouble = encode({"says": self._gone or state.troubles(now_ms)})
         if trouble != (self._trouble or encode({"says": ""})):
             self._trouble = trouble
             news += event("trouble", trouble)
@@ -99,8 +100,10 @@ class Stream:
     def _update(self) -> bytes:
         try:
             revision, update = self._streams.state.update(self._pipeline, self._since)
-        except Refused:  # not read yet: a browser would never come back to an answer of 404
+        except Refused as error:  # not read yet: a browser would never come back to a 404
+            self._gone = str(error) if self._since else ""
             return b""
+        self._gone = ""
         if update is None:
             return b""
         self._since = revision

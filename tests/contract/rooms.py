@@ -205,6 +205,7 @@ ROOMS: Sequence[Room] = (
         (
             "driftloop.client",
             "driftloop.client.*",
+            "driftloop.statistics",
             "driftloop.topology",
             *CONTRACTS,
             *KIT,

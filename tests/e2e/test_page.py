@@ -101,6 +101,12 @@ def test_a_year_opens_at_once_and_its_lines_sum_up_to_its_totals(
         for lane in ("loop", "frozen"):
             expect(readout).to_contain_text(f"{lane} log-loss{there.total(f'{lane}-log_loss')}")
         expect(readout).to_contain_text(f"rows{there.total('scored')}")
+        expect(readout).to_contain_text("In view, mean of buckets")
+        scored, never = (
+            float(re.sub(r"\D", "", there.total(name))) for name in ("scored", "unlabelled")
+        )
+        labelled = (readout.text_content() or "").split("labelled")[1].split("%")[0]
+        assert float(labelled) == pytest.approx(100 * scored / (scored + never), abs=0.1)
 
 
 def test_the_keyboard_goes_to_a_trigger_opens_its_run_and_comes_back(

@@ -14,6 +14,7 @@ from driftloop.statistics import (
     NEWEST_ROWS,
     PROBABILITY_BINS,
     REFERENCE_ROWS,
+    auc,
     psi,
 )
 
@@ -92,8 +93,8 @@ class Readings:
             rows,
             sum(each[1] for each in self._newest) / rows,
             sum(each[2] for each in self._newest) / rows,
-            auc(_dense([each[3] for each in self._newest], 2 * PROBABILITY_BINS)),
-            auc(_dense([each[4] for each in self._newest], 2 * PROBABILITY_BINS)),
+            _auc([each[3] for each in self._newest]),
+            _auc([each[4] for each in self._newest]),
             self._shift(newest, rows),
         )
 
@@ -107,15 +108,9 @@ class Readings:
         return np.array([psi(old, new, self.groups) for old, new in pairs])
 
 
-def auc(histogram: NDArray[np.int64]) -> float:
-    """Area under the ROC curve from counts by bin, [2 x bins]: negatives, then positives. Ties
-    count half.
-    """
-    negatives, positives = histogram.reshape(2, -1)
-    if not negatives.sum() or not positives.sum():
-        return float("nan")
-    below = np.cumsum(negatives) - negatives / 2
-    return float((positives * below).sum() / (positives.sum() * negatives.sum()))
+def _auc(scores: list[bytes]) -> float:
+    found = auc(_dense(scores, 2 * PROBABILITY_BINS))
+    return float("nan") if found is None else found
 
 
 def _dense(sparse: list[bytes], size: int) -> NDArray[np.int64]:

@@ -7,9 +7,10 @@ import io
 from rich.console import Console
 
 from driftloop.cli.view import render
-from driftloop.client.live import BINS, LiveState
+from driftloop.client.live import LiveState
 from driftloop.contracts.model_pb2 import ModelReleased
 from driftloop.contracts.pulse_pb2 import Live
+from driftloop.statistics import PROBABILITY_BINS as POSITIVE
 from tests.unit.client.test_live import a_bucket, pairs
 from tests.unit.client.world import T, a_drift
 
@@ -44,7 +45,12 @@ def test_all_that_is_known_is_drawn() -> None:
     state.on_released(ModelReleased(version=4))
     state.on_statistics(
         a_bucket(
-            0, pairs((100, 5), (BINS + 900, 5)), 2.5, 10, pairs((900, 5), (BINS + 100, 5)), 9.0
+            0,
+            pairs((100, 5), (POSITIVE + 900, 5)),
+            2.5,
+            10,
+            pairs((900, 5), (POSITIVE + 100, 5)),
+            9.0,
         )
     )
     state.on_drift("drift-1", a_drift())

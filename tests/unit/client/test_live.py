@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
 
-from driftloop.client.live import BINS, LiveState, auc
+from driftloop.client.live import LiveState
 from driftloop.contracts.model_pb2 import ModelReleased, RunFinished
 from driftloop.contracts.pulse_pb2 import Live
 from driftloop.contracts.retrain_pb2 import RetrainRequested, RetrainResolved, Statistics
+from driftloop.statistics import PROBABILITY_BINS as POSITIVE
 from tests.unit.client.world import DAY_US, T, a_drift
 
 
@@ -34,22 +34,12 @@ def a_bucket(
     )
 
 
-def test_auc_is_scikit_learns_on_binned_scores() -> None:
-    rng = np.random.default_rng(7)
-    labels = rng.integers(0, 2, 2_000)
-    bins = np.clip((rng.normal(0.45 + 0.1 * labels, 0.2) * 999).astype(int), 0, 999)
-    histogram = np.bincount(bins + BINS * labels, minlength=2 * BINS)
-
-    assert auc(histogram) == pytest.approx(roc_auc_score(labels, bins), abs=1e-9)
-
-
-def test_auc_of_one_class_is_not_defined() -> None:
-    assert auc(np.bincount([3, 4], minlength=2 * BINS)) is None
-
-
 def test_quality_is_over_all_and_over_the_last_week() -> None:
     state = LiveState("small")
-    good, bad = pairs((100, 5), (BINS + 900, 5)), pairs((900, 5), (BINS + 100, 5))
+    good, bad = (
+        pairs((100, 5), (POSITIVE + 900, 5)),
+        pairs((900, 5), (POSITIVE + 100, 5)),
+    )
     state.on_statistics(a_bucket(0, bad, 9.0, 10, bad, 9.0))
     state.on_statistics(a_bucket(20, good, 1.0, 10, bad, 8.0))
 

@@ -12,7 +12,6 @@ from driftloop.spec.model import DETECTOR_PARAMS
 from driftloop.statistics import psi
 from services.monitor.domain.drift import KINDS, LossDetector, Losses
 from services.monitor.domain.policy import DAY_US, ENDED_MAX, Part, Policy, Rules, Wish
-from services.monitor.domain.readings import auc
 
 RULES = Rules(
     detector="PageHinkley",
@@ -161,12 +160,6 @@ def test_psi_is_zero_for_the_same_shares_and_large_for_others() -> None:
     old = np.array([100, 200, 300, 400, 0, 50])
     assert psi(old, old * 3) == pytest.approx(0)
     assert psi(old, np.array([400, 300, 200, 100, 0, 50])) > 0.25
-
-
-def test_auc_of_counts_is_that_of_the_rows() -> None:
-    assert auc(np.array([2, 0, 0, 2])) == 1.0
-    assert auc(np.array([1, 1, 1, 1])) == 0.5
-    assert np.isnan(auc(np.array([0, 0, 1, 1])))
 
 
 def a_live_policy(**changes: object) -> Policy:

@@ -11,7 +11,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from driftloop.contracts.retrain_pb2 import Statistics
 from driftloop.statistics import PROBABILITY_BINS, signed
-from driftloop.web.buckets import COLUMNS, Buckets
+from driftloop.web.buckets import COLUMNS, OPEN_BUCKETS, Buckets
 
 HOUR_US = 3_600_000_000
 BUCKET_US = 6 * HOUR_US
@@ -84,7 +84,7 @@ def test_every_row_of_the_axis_is_that_of_the_rows(seed: int) -> None:
         answered = [r for r in mine if r.version]
         assert told["rows"] == sum(len(r.loop) for r in answered)
         left = sum(r.unlabelled for r in answered)
-        assert told["coverage"] == ratio(told["rows"], told["rows"] + left)
+        assert told["unlabelled"] == left
         for lane in ("loop", "frozen"):
             auc, loss = per_row(answered, lane)
             assert told[f"{lane}_auc"] == (auc and pytest.approx(auc, abs=1e-6))
@@ -165,6 +165,19 @@ def test_a_reader_is_told_from_the_first_row_that_changed() -> None:
 
     assert [buckets.changed(since) for since in range(7)] == [0, 1, 1, 1, 1, 1, None]
     assert buckets.columns(3)["start_us"] == [3 * BUCKET_US, 4 * BUCKET_US]
+
+
+def test_rows_of_old_buckets_are_forgotten_in_whatever_order_buckets_come() -> None:
+    buckets = Buckets()
+    for number in (*range(10, OPEN_BUCKETS + 20), *range(10)):
+        values = np.full(2, 0.5, np.float32)
+        rows = Rows(number, 0, 1, values, values, np.array([False, True]), 0)
+        buckets.add(a_message(rows), 1, 1)
+
+    closed = [each.both.shown.ranks._closed for each in buckets._buckets]
+
+    assert len(closed) == OPEN_BUCKETS + 20
+    assert closed == [True] * 20 + [False] * OPEN_BUCKETS
 
 
 def test_a_version_begins_where_it_first_answered_after_its_release() -> None:

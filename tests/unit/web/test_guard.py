@@ -163,6 +163,12 @@ def test_a_wish_is_answered_in_a_sentence(body: str, status: int, says: str) -> 
     assert says in str(found.json())
 
 
+@pytest.mark.parametrize("length", ["1" * 5_000, "-1", "x"])
+def test_a_length_that_is_none_is_refused(length: str) -> None:
+    headers = CHANGE | {"content-length": length}
+    assert asked("POST", PROMOTE, headers=headers, content="{}").status_code == 413
+
+
 def test_a_body_that_grows_too_long_is_not_read_to_its_end() -> None:
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(100):

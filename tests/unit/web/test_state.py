@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from driftloop.contracts import topics
+from driftloop.contracts.model_pb2 import PipelineDeclared, RegistryEvent
 from driftloop.contracts.pulse_pb2 import LoopPulse, Pulse
 from driftloop.contracts.retrain_pb2 import Statistics
 from driftloop.kit.broker import Record
 from driftloop.kit.errors import Refused
+from driftloop.kit.events import Event
 from driftloop.kit.memory import MemoryBroker
 from driftloop.kit.message import parse
 from driftloop.web.feed import Feed
@@ -19,7 +21,7 @@ from driftloop.web.processes import SILENT_MS, Processes
 from driftloop.web.state import State
 from infra.demo import figures, report
 from tests.support.eventually import eventually
-from tests.support.year import MS, fill, turns
+from tests.support.year import FLIGHTS, MS, fill, turns
 
 DAYS = 8
 LEFT = ("name", "generation", "declaration", "model_version", "revision", "bucket_us", "metric")
@@ -122,6 +124,8 @@ def test_a_page_that_follows_the_updates_has_the_whole_document(broker: MemoryBr
 def test_nothing_new_is_no_update_and_another_start_is_everything(state: State) -> None:
     assert state.update("flights", still(state))[1] is None
     everything = json.loads(state.update("flights", "00000000-99999")[1] or b"{}")
+    boot = still(state).partition("-")[0]
+    assert state.update("flights", f"{boot}-{'9' * 5_000}")[1] is not None
 
     assert everything["from_bucket"] == 0
     assert len(everything["buckets"]["rows"]) == 4 * DAYS
@@ -174,6 +178,45 @@ def test_a_silent_replica_is_shown_until_another_follows_it() -> None:
 
     assert (told["replica"], told["state"]) == ("b", "running")
     assert processes.silent(later) == []
+
+
+def test_a_service_that_went_is_told_for_good_and_one_that_ended_is_no_trouble() -> None:
+    processes = Processes()
+    processes.add(a_pulse("a", started_ms=MS, at_ms=MS))
+    day = MS + 86_400_000
+
+    assert [each["state"] for each in processes.told(day)] == ["silent"]
+    assert processes.silent(day) == ["serving"]
+
+    for replica, ended in (("b", False), ("c", True)):
+        pulse = a_pulse(replica, started_ms=day, at_ms=day + 1)
+        pulse.ended = ended
+        processes.add(pulse)
+
+    assert [each["replica"] for each in processes.told(day + 2)] == ["b"]  # c was one too many
+
+    pulse = a_pulse("b", started_ms=day, at_ms=day + 3)
+    pulse.ended = True
+    processes.add(pulse)
+    assert {each["state"] for each in processes.told(day + 2 * SILENT_MS)} == {"ended"}
+    assert processes.silent(day + 2 * SILENT_MS) == []
+
+
+def test_what_an_older_generation_says_is_not_kept() -> None:
+    state = State()
+    for generation in (1, 2):
+        declared = PipelineDeclared(
+            name="flights", version=1, generation=generation, yaml=FLIGHTS.read_text()
+        )
+        record = Record("driftloop.registry.events", 0, 0, None, b"", (), MS)
+        state.on_fact(Event("e", MS, RegistryEvent(declared=declared), record))
+        for told in (1, generation):
+            message = Statistics(pipeline="flights", generation=told, end_us=1, predicted=told)
+            state.on_statistics("flights", message, MS)
+            document(state)
+
+    assert list(state._pipelines["flights"]._series) == [2]
+    assert document(state)["totals"]["predicted"] == 2
 
 
 def test_rows_a_second_are_between_two_pulses_of_one_start() -> None:

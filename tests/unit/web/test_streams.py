@@ -24,10 +24,14 @@ Sent = list[MutableMapping[str, Any]]
 def a_state() -> State:
     """One declared pipeline."""
     state = State()
+    declare(state)
+    return state
+
+
+def declare(state: State) -> None:
     declared = PipelineDeclared(name="flights", version=1, generation=1, yaml=FLIGHTS.read_text())
     record = Record("driftloop.registry.events", 0, 0, None, b"", (), MS)
     state.on_fact(Event("e", MS, RegistryEvent(declared=declared), record))
-    return state
 
 
 def streamed(
@@ -140,6 +144,19 @@ def test_a_pipeline_that_is_not_known_yet_is_waited_for() -> None:
     stream = Stream(Streams(state, FakeClock(MS)), "flights", "")
 
     assert b"event: update" not in stream._news()
+
+
+def test_a_page_is_told_that_its_pipeline_is_no_more_and_when_it_is_back() -> None:
+    state = a_state()
+    stream = Stream(Streams(state, FakeClock(MS)), "flights", "")
+    assert b"event: update" in stream._news()
+
+    state.forget()
+    assert b'event: trouble\ndata: {"says":"no pipeline flights' in stream._news()
+    assert b"event: trouble" not in stream._news()
+
+    declare(state)
+    assert b'event: trouble\ndata: {"says":""}' in stream._news()
 
 
 def test_a_page_that_takes_nothing_is_dropped_and_said_so(caplog: pytest.LogCaptureFixture) -> None:

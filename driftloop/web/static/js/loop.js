@@ -9,7 +9,7 @@ import { interact } from "./interact.js";
 import { RIGHT, coveragePanel, gainPanel, scorePanel } from "./panels.js";
 import { PsiStrip } from "./psi.js";
 import { current, extent, panned, patchOf, zoomed } from "./range.js";
-import { Clock, STEPS, nearest, points, stepFor } from "./series.js";
+import { Clock, STEPS, covered, nearest, points, stepFor } from "./series.js";
 import { lanesOf, showLanes, showTicks, showVersions } from "./strips.js";
 import { onTheme } from "./theme.js";
 import { moment, span as spanOf, ticks } from "./time.js";
@@ -304,7 +304,8 @@ export class LoopView {
       ["rows", count(sums.rows)],
     ];
     byId("readout").replaceChildren(
-      h("b", {}, one ? "At the cursor" : "In view"),
+      // An AUC of parts can't be added up: of several buckets it is their mean, and says so.
+      h("b", {}, one ? "At the cursor" : "In view", sums.merged > 1 && ", mean of buckets"),
       ...words.map(([title, value, kind]) =>
         h("span", { class: kind }, title && h("i", {}, title), h("span", {}, value)),
       ),
@@ -348,13 +349,15 @@ function summed(of, first, last) {
   };
   const [loop, frozen] = [mean("loop", "rows"), mean("frozen", "rows")];
   const within = (name) => of[name].slice(first, last + 1);
+  const sum = (name) => within(name).reduce((total, each) => total + each, 0);
   return {
     from: of.from_us[first],
     to: of.to_us[last],
     loop,
     frozen,
-    coverage: mean("coverage", "predicted"),
-    rows: within("rows").reduce((sum, rows) => sum + rows, 0),
+    merged: sum("merged"),
+    coverage: covered(sum("rows"), sum("unlabelled")),
+    rows: sum("rows"),
     versions: [...new Set(within("version").filter(Boolean))],
   };
 }

@@ -47,7 +47,7 @@ function between(from, to, value) {
 }
 
 /**
- * Columns of points: {x (seconds), from_us, to_us, version, rows, predicted, coverage, loop,
+ * Columns of points: {x (seconds), from_us, to_us, merged (buckets), version, rows, unlabelled,
  * frozen, other_…}. `names`: the bucket columns of loop and frozen.
  */
 export function points(buckets, { axis, stepUs, names }) {
@@ -71,9 +71,10 @@ function empty() {
     x: [],
     from_us: [],
     to_us: [],
+    merged: [],
     version: [],
     rows: [],
-    predicted: [],
+    unlabelled: [],
     coverage: [],
     loop: [],
     frozen: [],
@@ -86,10 +87,10 @@ function opened(group, buckets, at) {
     group,
     from: buckets.start_us[at],
     to: buckets.end_us[at],
+    merged: 0,
     version: 0,
     rows: 0,
-    predicted: 0,
-    coverage: sum(),
+    unlabelled: 0,
     loop: sum(),
     frozen: sum(),
   };
@@ -97,10 +98,10 @@ function opened(group, buckets, at) {
 
 function add(open, buckets, at, names) {
   open.to = Math.max(open.to, buckets.end_us[at]);
+  open.merged += 1;
   open.version = buckets.version[at] || open.version;
   open.rows += buckets.rows[at];
-  open.predicted += buckets.predicted[at];
-  weigh(open.coverage, buckets.coverage[at], buckets.predicted[at]);
+  open.unlabelled += buckets.unlabelled[at];
   weigh(open.loop, buckets[names.loop][at], buckets.rows[at]);
   weigh(open.frozen, buckets[names.frozen][at], buckets.rows[at]);
 }
@@ -117,8 +118,15 @@ function close(out, open, axis, clock) {
   out.x.push(Math.max(x, out.x.at(-1) ?? -Infinity));
   out.from_us.push(open.from);
   out.to_us.push(open.to);
-  for (const name of ["version", "rows", "predicted"]) out[name].push(open[name]);
-  for (const name of ["coverage", "loop", "frozen"]) out[name].push(mean(open[name]));
+  out.coverage.push(covered(open.rows, open.unlabelled));
+  for (const name of ["merged", "version", "rows", "unlabelled"]) out[name].push(open[name]);
+  for (const name of ["loop", "frozen"]) out[name].push(mean(open[name]));
+}
+
+/** The share that got a label of the rows whose fate is known; null where there are none. */
+export function covered(labelled, unlabelled) {
+  const known = labelled + unlabelled;
+  return known ? labelled / known : null;
 }
 
 /** Index of the point nearest to x, or -1. */

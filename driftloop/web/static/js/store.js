@@ -44,19 +44,14 @@ export function patchOf(store, update) {
   const patch = {};
   for (const name of SECTIONS) if (update[name] !== undefined) patch[name] = update[name];
   if (update.live) patch.liveVersion = update.live.model_version;
-  if (update.bucket_us !== undefined) patch.about = aboutOf(update);
-  else if (update.name) patch.about = moved(store.get("about"), update);
+  if (update.name) patch.about = aboutOf(store.get("about"), update);
   if (update.buckets) patch.buckets = spliced(store.get("buckets"), update);
   return patch;
 }
 
-function aboutOf({ name, generation, declaration, bucket_us, metric }) {
-  return { name, generation, declaration, bucket_us, metric };
-}
-
 /** The same object where nothing has changed, so that nobody draws for nothing. */
-function moved(about, { name, generation, declaration }) {
-  const next = { ...about, name, generation, declaration };
+function aboutOf(about, { name, generation, declaration, bucket_us, metric }) {
+  const next = { name, generation, declaration, bucket_us, metric };
   return about && Object.keys(next).every((key) => next[key] === about[key]) ? about : next;
 }
 
