@@ -12,7 +12,7 @@ import typer
 from driftloop import spec
 from driftloop.cli.show import Json, as_json, client, table
 from driftloop.client import Refused
-from driftloop.client.asking import file_text
+from driftloop.client.asking import file_text, learner_kinds
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="a pipeline file")]
 
@@ -84,7 +84,7 @@ def check(file: File, as_program: Json = False) -> None:
     """All mistakes of a pipeline file at once, with line, what was found and what would do."""
     text = file_text(file)
     try:
-        pipeline = spec.parse(text, str(file))
+        pipeline = spec.parse(text, str(file), learner_kinds())
     except spec.Mistakes as mistakes:
         if as_program:
             as_json(

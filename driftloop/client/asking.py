@@ -23,6 +23,8 @@ from driftloop.contracts.registry_pb2 import (
 )
 from driftloop.contracts.training_pb2 import RebuildRequest, TrainRequest, WindowsRequest
 from driftloop.kit.errors import Refused
+from driftloop.plugins import LEARNERS, names
+from driftloop.spec.learners import SHIPPED
 
 REBUILD_S = 3_600.0  # training's own limit, TRAINING_REBUILD_SECONDS_MAX, is below it
 
@@ -147,9 +149,16 @@ def file_text(path: Path) -> str:
         raise Refused(f"{path}: can't be read: {error.strerror}") from error
 
 
+def learner_kinds() -> frozenset[str]:
+    """The kinds of learners that a file may name: the shipped ones, and those of the packages that
+    are installed here.
+    """
+    return SHIPPED | frozenset(names(LEARNERS, {}))
+
+
 def check(text: str, name: str) -> spec.Pipeline:
     """The pipeline in `text`. Refused: every mistake, a line each."""
     try:
-        return spec.parse(text, name)
+        return spec.parse(text, name, learner_kinds())
     except spec.Mistakes as mistakes:
         raise Refused(str(mistakes)) from mistakes

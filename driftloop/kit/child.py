@@ -66,6 +66,23 @@ class Limits:
     nice: int = 0
 
 
+def told(work: Callable[[], object], plain: tuple[type[Exception], ...] = ()) -> str:
+    """In one line what `work` raised, empty if nothing. For a part of a child's work that others
+    wrote and that must be able to fail alone. `plain`: whose texts are meant for people, and come
+    without the name of what was raised; the traceback of others goes to the log.
+    """
+    try:
+        work()
+    except plain as error:
+        return str(error) or type(error).__name__
+    except MemoryError:
+        return "out of memory: it took more than it may, beyond what is there at the start"
+    except Exception as error:  # noqa: BLE001  # whatever it is, the rest of the work goes on
+        log.logger("child").exception("%s failed alone", getattr(work, "__name__", "a part"))
+        return log.redacted(f"{type(error).__name__}: {error}")
+    return ""
+
+
 class Children:
     """Starts children. `preload`: modules that the server imports once; one server a process, the
     first preload counts."""

@@ -2,6 +2,7 @@
 I/O, importable by all.
 """
 
+from driftloop.spec.learner import Learner, Weights
 from driftloop.spec.mistakes import Mistake, Mistakes
 from driftloop.spec.model import (
     HEAD_COLUMNS,
@@ -9,7 +10,6 @@ from driftloop.spec.model import (
     ExprFeature,
     Feature,
     FieldFeature,
-    Learner,
     Pipeline,
     Rule,
     Source,
@@ -33,6 +33,7 @@ __all__ = [
     "Rule",
     "Source",
     "Target",
+    "Weights",
     "WindowFeature",
     "arrow_of",
     "duration_text",

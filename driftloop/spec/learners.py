@@ -1,12 +1,33 @@
-"""The names of parameters that learners know, for the check of a file before anything is fitted.
+"""The names that learners know, of estimators and of parameters, for the check of a file before
+anything is fitted.
 
-They are LightGBM's own, aliases and all, as its library tells them; tests/unit/training compares.
-Values are the learner's business: it says at the fit what it can't take.
+They are the libraries' own, LightGBM's with all aliases; tests/unit/training compares. What is set
+by Driftloop (threads, seed, missing values, weights, the objective) is not among them. Values are
+the learner's business: it says at the fit what it can't take.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+TargetKind = Literal["binary", "multiclass", "regression"]
+CLASSES: tuple[TargetKind, ...] = ("binary", "multiclass")
+
+
+@dataclass(frozen=True, slots=True)
+class Estimator:
+    """What it can foretell, and the parameters that it takes."""
+
+    targets: tuple[TargetKind, ...]
+    params: frozenset[str]
+
+
+def target_kind(classes: int) -> TargetKind:
+    """By how many classes there are; 0: a number is foretold."""
+    return "multiclass" if classes > 2 else "binary" if classes else "regression"
+
 
 _LIGHTGBM = """
 alpha app application auc_mu_weights bagging bagging_by_query bagging_fraction bagging_fraction_seed
@@ -56,5 +77,71 @@ two_round two_round_loading unbalance unbalanced_sets uniform_drop use_missing u
 use_two_round_loading valid valid_data valid_data_file valid_filenames verbose verbosity weight
 weight_column workers xgboost_dart_mode zero_as_missing
 """
-LIGHTGBM = frozenset(_LIGHTGBM.split())
-PARAMS: Mapping[str, frozenset[str]] = {"lightgbm": LIGHTGBM}  # by the kind of a learner
+
+
+def twin(name: str) -> str:
+    """What an estimator for the other kind of target is called."""
+    if name.endswith("Regressor"):
+        return name.removesuffix("Regressor") + "Classifier"
+    return name.removesuffix("Classifier") + "Regressor"
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _both(stem: str, params: str, *, regressor: str = "") -> dict[str, Estimator]:
+    """A classifier and a regressor of one kind; `regressor`: what only it takes."""
+    return {
+        f"{stem}Classifier": Estimator(CLASSES, _words(params)),
+        f"{stem}Regressor": Estimator(("regression",), _words(f"{params} {regressor}")),
+    }
+
+
+LIGHTGBM = _words(_LIGHTGBM)
+XGBOOST = _words("""
+num_boost_round n_estimators eta learning_rate gamma min_split_loss max_depth min_child_weight
+max_delta_step subsample sampling_method colsample_bytree colsample_bylevel colsample_bynode lambda
+reg_lambda alpha reg_alpha tree_method scale_pos_weight grow_policy max_leaves max_bin
+num_parallel_tree monotone_constraints interaction_constraints base_score
+""")
+_FOREST = """
+n_estimators criterion max_depth min_samples_split min_samples_leaf min_weight_fraction_leaf
+max_features max_leaf_nodes min_impurity_decrease bootstrap ccp_alpha max_samples
+"""
+_HISTOGRAM = """
+learning_rate max_iter max_leaf_nodes max_depth min_samples_leaf l2_regularization max_features
+max_bins interaction_cst early_stopping scoring validation_fraction n_iter_no_change tol
+"""
+_MLP = """
+hidden_layer_sizes activation solver alpha batch_size learning_rate learning_rate_init power_t
+max_iter shuffle tol momentum nesterovs_momentum early_stopping validation_fraction beta_1 beta_2
+epsilon n_iter_no_change max_fun
+"""
+_RIDGE = "alpha fit_intercept max_iter tol solver positive"
+_LOGISTIC = "C l1_ratio dual tol fit_intercept intercept_scaling solver max_iter"
+SKLEARN: Mapping[str, Estimator] = {
+    "LinearRegression": Estimator(("regression",), frozenset({"fit_intercept", "tol", "positive"})),
+    "Ridge": Estimator(("regression",), _words(_RIDGE)),
+    "LogisticRegression": Estimator(CLASSES, _words(_LOGISTIC)),
+    "GaussianNB": Estimator(CLASSES, frozenset({"var_smoothing"})),
+    **_both("RandomForest", _FOREST),
+    **_both("ExtraTrees", _FOREST),
+    **_both("HistGradientBoosting", _HISTOGRAM, regressor="loss quantile"),
+    **_both("MLP", _MLP),
+}
+RIVER: Mapping[str, Estimator] = {
+    "LogisticRegression": Estimator(
+        ("binary",), frozenset({"learning_rate", "intercept_learning_rate", "l2"})
+    )
+}
+ESTIMATORS: Mapping[str, Mapping[str, Estimator]] = {  # by the kind of a learner
+    "sklearn": SKLEARN,
+    "river": RIVER,
+}
+DEFAULTS: Mapping[str, str] = {"river": "LogisticRegression"}  # where a file names no estimator
+PARAMS: Mapping[str, frozenset[str]] = {  # of those that have no estimators
+    "lightgbm": LIGHTGBM,
+    "xgboost": XGBOOST,
+}
+SHIPPED = frozenset({"lightgbm", "xgboost", "sklearn", "river"})  # kinds that come with Driftloop

@@ -8,10 +8,10 @@ and is passed over.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from driftloop.spec import expression
-from driftloop.spec.learners import PARAMS
+from driftloop.spec.apprentice import Apprentice
 from driftloop.spec.lines import Document, Path, dotted
 from driftloop.spec.mistakes import Mistake, one_of
 from driftloop.spec.model import Feature, Source, Target, WindowFeature
@@ -42,8 +42,11 @@ _WORDS = expression.FUNCTIONS | {
 class Checker:
     """Collects mistakes. `parts` are looked at in the file's order."""
 
-    def __init__(self, parts: Parts, document: Document) -> None:
+    def __init__(
+        self, parts: Parts, document: Document, kinds: Collection[str] | None = None
+    ) -> None:
         self._parts = parts
+        self._kinds = kinds
         self._document = document
         self.mistakes: list[Mistake] = []
 
@@ -335,10 +338,8 @@ class Checker:
     def _learners(self) -> None:
         self._unique("learners", [learner.name for learner in self._parts.learners])
         for index, learner in enumerate(self._parts.learners):
-            known = PARAMS.get(learner.kind, learner.params.keys())
-            for name in learner.params.keys() - known:
-                at = (*self._parts.path("learners", index), "params", name)
-                self._wrong(at, f"{name!r}, which {learner.kind} has not", one_of(known, name))
+            path = self._parts.path("learners", index)
+            Apprentice(learner, self._parts.target, path, self._wrong).check(self._kinds)
 
     def _target(self, target: Target) -> None:
         known = self._parts.by_topic()

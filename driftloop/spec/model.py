@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
@@ -24,26 +22,25 @@ from pydantic import (
 )
 
 from driftloop.spec.kinds import with_losses
+from driftloop.spec.learner import Learner
 from driftloop.spec.scalars import (
     ClassName,
     Duration,
     DurationOrZero,
     FieldType,
-    LearnerWindow,
     OneOrMore,
     Scalar,
     arrow_of,
     duration_us,
     wrong,
 )
+from driftloop.spec.strict import Name, Strict, Text
 
 Role = Literal["predict", "update", "label"]
 ROLE_BITS: Mapping[str, int] = {"predict": 1, "update": 2, "label": 4}
 Aggregate = Literal["count", "sum", "mean", "share", "last", "age", "open"]
 Loss = Literal["log_loss", "squared_error"]
 Number = Annotated[float, Field(strict=False, allow_inf_nan=False)]
-Name = Annotated[str, Field(min_length=1, max_length=60)]
-Text = Annotated[str, Field(max_length=1_000)]
 CLASSES_MAX = 100  # each judgement tells the confusion of any two of them
 
 # The columns of `records` that come before the fields; `_` keeps them apart from any field.
@@ -57,12 +54,6 @@ HEAD_COLUMNS: Mapping[str, str] = {
     "_sequence": "uint64",
     "_late": "bool",
 }
-
-
-class Strict(BaseModel):
-    """Frozen, of exactly these keys and types."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Rule(Strict):
@@ -184,6 +175,11 @@ class Target(Strict):
         return 0 if self.kind == "regression" else max(2, len(self.classes))
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """What they are called, in the order of a model's outputs; none of a number."""
+        return self.classes or (("0", "1") if self.kind == "binary" else ())
+
+    @property
     def outputs(self) -> int:
         """How many numbers a model answers a row with: a probability for each class, or a value."""
         return max(1, self.class_count)
@@ -192,22 +188,6 @@ class Target(Strict):
     def loss(self) -> Loss:
         """What a row's answer is measured by, once its truth is known."""
         return "squared_error" if self.kind == "regression" else "log_loss"
-
-
-class Learner(Strict):
-    """A candidate of every retrain."""
-
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,40}$")]
-    kind: Literal["lightgbm", "river"]
-    estimator: str | None = None
-    params: dict[str, Scalar] = Field(default_factory=dict)
-    window: LearnerWindow = "all"
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
-
-    @property
-    def newest_us(self) -> int | None:
-        """How far back it looks; None: at everything."""
-        return None if self.window == "all" else duration_us(self.window.removeprefix("newest "))
 
 
 class Holdout(Strict):

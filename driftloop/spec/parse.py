@@ -7,6 +7,7 @@ refers to such a part is not called a mistake too.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any, cast, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -21,9 +22,12 @@ from driftloop.spec.parts import Parts
 LISTS = ("sources", "features", "learners")
 
 
-def parse(text: str, name: str = "pipeline.yaml") -> Pipeline:
+def parse(text: str, name: str = "pipeline.yaml", kinds: Collection[str] | None = None) -> Pipeline:
     """The pipeline that `text` declares. Raises Mistakes with all that is wrong, each with its
     line.
+
+    `kinds`: those of the learners that there are, where the reader knows what is installed; None:
+    any name may be one.
     """
     document = read(text, name)
     if not isinstance(document.data, dict):
@@ -39,7 +43,7 @@ def parse(text: str, name: str = "pipeline.yaml") -> Pipeline:
             ],
         )
     mistakes = _shape(document)
-    mistakes += Checker(_parts(document.data), document).check()
+    mistakes += Checker(_parts(document.data), document, kinds).check()
     if mistakes:
         raise Mistakes(name, mistakes)
     return Pipeline.model_validate(document.data)

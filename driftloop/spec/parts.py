@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from driftloop.spec.learner import Learner
 from driftloop.spec.lines import Path
-from driftloop.spec.model import Evaluation, Feature, Learner, Monitor, Source, Target
+from driftloop.spec.model import Evaluation, Feature, Monitor, Source, Target
 
 
 @dataclass(slots=True)

@@ -1,10 +1,11 @@
-"""The small values of a pipeline file: durations (int microseconds), field types, names, windows of
-learners.
+"""The small values of a pipeline file: durations (int microseconds), field types, names; windows
+and weights of learners.
 """
 
 from __future__ import annotations
 
 import re
+from math import inf
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -136,15 +137,46 @@ OneOrMore = BeforeValidator(_one_or_more)  # `role: predict` says the same as `r
 
 def _learner_window(value: object) -> str:
     text = value if isinstance(value, str) else ""
-    if text != "all" and not (
+    if text not in ("all", "since change") and not (
         text.startswith("newest ") and _DURATION.fullmatch(text.removeprefix("newest "))
     ):
-        raise wrong(value, "`all` or `newest <duration>`, as in newest 56d")
+        raise wrong(value, "`all`, `since change` or `newest <duration>`, as in newest 56d")
     return text
 
 
 LearnerWindow = Annotated[
     str,
     BeforeValidator(_learner_window),
-    WithJsonSchema({"type": "string", "pattern": f"^(all|newest {_DURATION.pattern})$"}),
+    WithJsonSchema(
+        {"type": "string", "pattern": f"^(all|since change|newest {_DURATION.pattern})$"}
+    ),
+]
+
+
+def _class_weights(value: Any) -> Any:
+    if value == "balanced":
+        return value
+    if not isinstance(value, dict) or not value or not all(map(_above_zero, value.values())):
+        raise wrong(value, "`balanced`, or a number above 0 for each class, as in {late: 3}")
+    return {str(name): float(weight) for name, weight in value.items()}
+
+
+def _above_zero(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < inf
+
+
+ClassWeights = Annotated[
+    Any,
+    BeforeValidator(_class_weights),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": "balanced"},
+                {
+                    "type": "object",
+                    "additionalProperties": {"type": "number", "exclusiveMinimum": 0},
+                },
+            ]
+        }
+    ),
 ]

@@ -23,7 +23,7 @@ from driftloop.kit.run import App, Kit
 from driftloop.kit.trace import here
 from driftloop.service import Declared, follow_pipelines
 from services.training.config import Config
-from services.training.domain import Known, Limits, Run
+from services.training.domain import Known, Limits, Run, Weighing
 from services.training.handlers import INPUTS, TrainingTask
 from services.training.housekeeping import Housekeeping, Models
 from services.training.jobs import Command, Dataset, Order
@@ -182,7 +182,7 @@ class Records:
 
 def _plan(run: Run, declared: Declared, window: Dataset, change_us: int | None) -> Plan:
     pipeline = declared.pipeline
-    learners = [_learner(one) for one in pipeline.learners]
+    learners = [_learner(one, pipeline.target) for one in pipeline.learners]
     limits = Limits(pipeline.evaluation.holdout.rows, pipeline.evaluation.holdout.share_max)
     return Plan(
         run.run_id,
@@ -205,10 +205,26 @@ def _times(asked: Times, declared: Declared) -> Times:
     return replace(asked, without=sorted({*asked.without, *declared.quarantined}))
 
 
-def _learner(one: spec.Learner) -> LearnerPlan:
+def _learner(one: spec.Learner, target: spec.Target) -> LearnerPlan:
     """`estimator` is one more parameter to whoever learns."""
     params = {**one.params, **({"estimator": one.estimator} if one.estimator else {})}
-    return LearnerPlan(one.name, one.kind, params, one.seed, one.newest_us)
+    return LearnerPlan(
+        one.name,
+        one.kind,
+        params,
+        one.seed,
+        one.newest_us,
+        one.since_change,
+        _weighing(one.weights, target),
+    )
+
+
+def _weighing(said: spec.Weights, target: spec.Target) -> Weighing:
+    given = said.classes
+    if given is None or isinstance(given, str):
+        return Weighing(said.half_life, balanced=given is not None)
+    each = tuple(given.get(name, 1.0) for name in target.class_names)
+    return Weighing(said.half_life, classes=each)
 
 
 def _classes(pipeline: spec.Pipeline) -> int:

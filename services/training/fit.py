@@ -14,8 +14,9 @@ from typing import Any
 
 import lightgbm  # noqa: F401  # loaded here, once, for all children
 import numpy as np
-import onnxmltools  # noqa: F401  # the same
 import river.linear_model  # noqa: F401  # the same
+import sklearn.ensemble  # noqa: F401  # the same
+import xgboost  # noqa: F401  # the same
 
 from driftloop import dataset
 from driftloop.contracts.model_pb2 import Candidate, ModelTrained, Window
@@ -23,20 +24,23 @@ from driftloop.dataset import Envelopes, Range, Rows
 from driftloop.event_times import narrowed
 from driftloop.kit import rpc, rpc_trace
 from driftloop.kit.broker import Broker
+from driftloop.kit.child import told
 from driftloop.kit.clock import Clock, SystemClock
 from driftloop.kit.errors import DriftloopError
 from driftloop.kit.events import to_json
 from driftloop.kit.kafka import KafkaBroker
 from driftloop.kit.trace import Steps
 from driftloop.plugins import LEARNERS, Examples, Unknown, find
-from services.training.domain import cut, newest
+from services.training.domain import cut, newest, weights
 from services.training.learners import SHIPPED
-from services.training.learners.parity import PARITY_MAX, largest_difference
+from services.training.learners.parity import PARITY_MAX, Parity, measured
 from services.training.made import THREADS, code_digest, cpu_features, libraries
 from services.training.plan import LearnerPlan, Plan, recipe
 from services.training.store import Store
 
-CLASSES_MIN = 2  # one class alone says nothing
+CLASSES_MIN = 2  # one class, or one number, alone says nothing
+PLAIN = (ValueError, Unknown, DriftloopError)  # whose texts are meant for people
+ROWS_NAMED = 5  # of those whose answers differ
 
 Report = Callable[[dict[str, Any]], None]
 Upload = Callable[[bytes], str]
@@ -132,7 +136,7 @@ class Workshop:
     ) -> Candidate:
         done = number / len(self._plan.learners)
         self._tell("fitting", learner.name, done)
-        ranges = _newest(learner.window_us, fitted, envelopes)
+        ranges = self._window(learner, fitted, envelopes)
         mine = rows.within(ranges)
         candidate = Candidate(
             name=learner.name,
@@ -150,12 +154,19 @@ class Workshop:
             twin is not candidate
         ):  # at first everything is within the newest weeks: one fit serves both
             return _as(twin, candidate)
-        try:
-            self._make(learner, mine, candidate, done)
-        except (ValueError, Unknown, DriftloopError) as error:
+        # a learner is others' code, and so are the libraries that it calls
+        candidate.error = told(lambda: self._make(learner, mine, candidate, done), PLAIN)
+        if candidate.error:
             candidate.digest, candidate.bytes = "", 0
-            candidate.error = str(error) or type(error).__name__
         return candidate
+
+    def _window(
+        self, learner: LearnerPlan, fitted: Sequence[Range], envelopes: Envelopes
+    ) -> list[Range]:
+        """Of `fitted` what the learner looks at."""
+        if learner.since_change:
+            return _since(self._plan.change_us, fitted, envelopes)
+        return _newest(learner.window_us, fitted, envelopes)
 
     def remake(self, learner: LearnerPlan, rows: Rows, candidate: Candidate) -> None:
         """One candidate again, on the rows of its record. ValueError and its like: why there is no
@@ -164,7 +175,7 @@ class Workshop:
 
     def _make(self, learner: LearnerPlan, rows: Rows, candidate: Candidate, done: float) -> None:
         """Fit, export, check, upload. ValueError and its like: why there is no model."""
-        examples = _examples(rows, self._plan)
+        examples = _examples(rows, self._plan, learner)
         began_s = self._clock.seconds()
         with self._steps.step("fit", learner.name, candidate=learner.name, rows=len(rows)):
             kind = find(LEARNERS, learner.kind, SHIPPED)
@@ -175,13 +186,11 @@ class Workshop:
         began_s = self._clock.seconds()
         with self._steps.step("export", learner.name, candidate=learner.name):
             model = learnt.onnx(self._metadata(learner, candidate.window))
-            candidate.parity_max = largest_difference(learnt, model, examples.vectors)
+            parity = measured(learnt, model, examples.vectors)
+            candidate.parity_max = parity.largest
         candidate.export_s = self._clock.seconds() - began_s
-        if not candidate.parity_max <= PARITY_MAX:  # NaN is refused too
-            raise ValueError(
-                f"the export differs from the learner by {candidate.parity_max:g}, "
-                f"wanted at most {PARITY_MAX:g}"
-            )
+        if len(parity.rows):
+            raise ValueError(_differing(parity, rows))
         self._tell("uploading", learner.name, done, len(rows))
         with self._steps.step("upload", learner.name, candidate=learner.name, bytes=len(model)):
             candidate.digest, candidate.bytes = self._upload(model), len(model)
@@ -236,19 +245,27 @@ def chance_of(learner: Any) -> str:
 
 
 def _newest(window_us: int | None, fitted: Sequence[Range], envelopes: Envelopes) -> list[Range]:
-    """`fitted`, or of it what holds the newest `window_us` of event time; empty ranges are left
-    out.
+    """`fitted`, or of it what holds the newest `window_us` of event time."""
+    if window_us is None or not len(envelopes.newest):
+        return _since(None, fitted, envelopes)
+    inside = dataset.within(fitted, envelopes.partitions, envelopes.offsets)
+    last_us = int(envelopes.newest[inside].max(initial=0))
+    return _since(last_us - window_us, fitted, envelopes)
+
+
+def _since(since_us: int | None, fitted: Sequence[Range], envelopes: Envelopes) -> list[Range]:
+    """`fitted`, or of it what starts with the first row of `since_us` or later; empty ranges are
+    left out.
     """
     ranges = [one for one in fitted if one.end > one.start]
-    if window_us is None or not len(envelopes.newest):
+    if since_us is None:
         return ranges
     inside = dataset.within(ranges, envelopes.partitions, envelopes.offsets)
-    last_us = int(envelopes.newest[inside].max(initial=0))
     starts = newest(
         envelopes.partitions[inside],
         envelopes.offsets[inside],
         envelopes.newest[inside],
-        last_us - window_us,
+        since_us,
     )
     return [
         Range(one.topic, one.partition, max(one.start, starts[one.partition]), one.end)
@@ -257,19 +274,34 @@ def _newest(window_us: int | None, fitted: Sequence[Range], envelopes: Envelopes
     ]
 
 
-def _examples(rows: Rows, plan: Plan) -> Examples:
+def _examples(rows: Rows, plan: Plan, learner: LearnerPlan) -> Examples:
+    """What a learner gets. ValueError: nothing can be learnt from that."""
     seen = np.unique(rows.target)
     if len(seen) < CLASSES_MIN:
-        raise ValueError(f"{len(rows)} rows of {len(seen)} classes can't be learnt from")
-    if not np.isin(seen, np.arange(plan.classes)).all():
+        what = f"{len(seen)} classes" if plan.classes else f"{len(seen)} different values"
+        raise ValueError(f"{len(rows)} rows of {what} can't be learnt from")
+    if not np.isfinite(seen).all():
+        raise ValueError("a target is not finite")
+    if plan.classes and not np.isin(seen, np.arange(plan.classes)).all():
         raise ValueError(f"targets from {seen[0]:g} to {seen[-1]:g} are no {plan.classes} classes")
-    return Examples(rows.times, rows.vectors, rows.target, plan.names, plan.classes)
+    if np.isnan(rows.vectors).all():
+        raise ValueError(f"every value of {len(rows)} rows is missing")
+    heavy = weights(rows.times, rows.target, learner.weighing)
+    return Examples(rows.times, rows.vectors, rows.target, plan.names, plan.classes, heavy)
+
+
+def _differing(parity: Parity, rows: Rows) -> str:
+    """Which rows an export answers otherwise than its learner, the worst first."""
+    worst = zip(parity.rows[:ROWS_NAMED].tolist(), parity.differences, strict=False)
+    named = ", ".join(f"{rows.ids[row]} by {difference:.3g}" for row, difference in worst)
+    return (
+        f"the export differs from the learner by {parity.largest:g}, wanted at most "
+        f"{PARITY_MAX:g}: in {len(parity.rows)} of {parity.asked} rows, {named}"
+    )
 
 
 def _recipe(learner: LearnerPlan, window: Window) -> str:
-    return json.dumps(
-        [learner.kind, dict(learner.params), learner.seed, window.rows_sha256], sort_keys=True
-    )
+    return json.dumps([recipe(learner), window.rows_sha256], sort_keys=True)
 
 
 def _as(twin: Candidate, candidate: Candidate) -> Candidate:

@@ -20,9 +20,9 @@ from services.training.learners import SHIPPED
 THREADS = 1  # sums are then taken in one order
 EVERY = ("numpy", "onnx")  # rows come from the one, graphs are written by the other
 OF_KIND: Mapping[str, tuple[str, ...]] = {  # distributions that fit and export
-    "lightgbm": ("lightgbm", "onnxmltools", "skl2onnx"),
-    "xgboost": ("xgboost-cpu", "xgboost", "onnxmltools", "skl2onnx"),
-    "sklearn": ("scikit-learn", "scipy", "skl2onnx"),
+    "lightgbm": ("lightgbm",),
+    "xgboost": ("xgboost-cpu", "xgboost"),
+    "sklearn": ("scikit-learn", "scipy"),
     "river": ("river", "polars"),
     "torch": ("torch",),
 }

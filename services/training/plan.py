@@ -6,23 +6,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from driftloop.dataset import ALL, Range, Times
 from driftloop.kit.config import Tls
-from services.training.domain import Limits
+from services.training.domain import EVEN, Limits, Weighing
 
 
 @dataclass(frozen=True, slots=True)
 class LearnerPlan:
-    """One learner of the pipeline file. `window_us` None: everything."""
+    """One learner of the pipeline file. `window_us` None: everything; `since_change`: what came
+    since the change that was detected, where one was.
+    """
 
     name: str
     kind: str
     params: Mapping[str, Any]
     seed: int
     window_us: int | None = None
+    since_change: bool = False
+    weighing: Weighing = EVEN
 
 
 def recipe(learner: LearnerPlan) -> dict[str, str]:
@@ -33,12 +37,16 @@ def recipe(learner: LearnerPlan) -> dict[str, str]:
         "kind": learner.kind,
         "params": json.dumps(dict(learner.params), sort_keys=True),
         "seed": str(learner.seed),
+        "weights": json.dumps(asdict(learner.weighing), sort_keys=True),
     }
 
 
 def of_recipe(name: str, said: Mapping[str, str]) -> LearnerPlan:
     """What `recipe` was made of."""
-    return LearnerPlan(name, said["kind"], json.loads(said["params"]), int(said["seed"]))
+    counted = json.loads(said.get("weights", "{}"))
+    weighing = Weighing(**{**counted, "classes": tuple(counted.get("classes", ()))})
+    params, seed = json.loads(said["params"]), int(said["seed"])
+    return LearnerPlan(name, said["kind"], params, seed, weighing=weighing)
 
 
 @dataclass(frozen=True, slots=True)

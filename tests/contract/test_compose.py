@@ -138,7 +138,7 @@ def test_an_image_has_what_its_service_imports(name: str) -> None:
 
 
 def test_what_only_training_needs_is_in_no_other_service() -> None:
-    heavy = {"lightgbm", "scikit-learn", "onnxmltools", "skl2onnx"}
+    heavy = {"lightgbm", "scikit-learn"}
 
     assert heavy <= installed("training")
     for name in set(PORTS) - {"training"}:

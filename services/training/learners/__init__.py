@@ -8,6 +8,8 @@ from types import MappingProxyType
 SHIPPED: Mapping[str, str] = MappingProxyType(
     {
         "lightgbm": "services.training.learners.gbm:LightGBM",
+        "xgboost": "services.training.learners.xgb:XGBoost",
+        "sklearn": "services.training.learners.sklearn:ScikitLearn",
         "river": "services.training.learners.logistic:RiverLogistic",
     }
 )

@@ -1,25 +1,22 @@
 """LightGBM: gradient-boosted trees on one thread, and their export.
 
-Two things make the export answer as the learner does. Thresholds are doubles and inputs float32, so
-each threshold is rounded down to a float32 (x <= t holds for the same float32 x on both sides). And
-where LightGBM saw nothing missing in a column while fitting, it reads a missing value as 0; the
-tree says so explicitly afterwards.
+Where LightGBM saw nothing missing in a column while fitting, it reads a missing value as 0; the
+exported trees say so explicitly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import lightgbm
 import numpy as np
 import numpy.typing as npt
 from lightgbm.basic import _ConfigAliases  # the only list of the names that LightGBM knows
-from onnxmltools import convert_lightgbm
-from onnxmltools.convert.common.data_types import FloatTensorType
 
 from driftloop.plugins import Examples, Learnt
-from services.training.learners import graph
+from services.training.learners.forest import Forest, Tree, down
+from services.training.learners.graph import Link
 
 TREES = 100  # LightGBM's own default of num_iterations
 TREES_NAMES = (
@@ -49,7 +46,10 @@ FIXED: Mapping[str, str] = {
     "zero_as_missing": "what is missing is NaN",
     "linear_tree": "its leaves can't be exported",
     "categorical_feature": "codes are plain numbers",
+    "reg_sqrt": "its squares can't be exported",
 }
+# Bits of `decision_type` in LightGBM's text: 1 a category, 2 missing goes left, 8 missing is NaN
+CATEGORY, LEFT, NAN = 1, 2, 8
 
 
 class LightGBM:
@@ -57,13 +57,14 @@ class LightGBM:
 
     def fit(self, examples: Examples, params: Mapping[str, Any], seed: int) -> Learnt:
         trees, own = _checked(params)
-        kind: dict[str, Any] = {"objective": "binary"}
-        if examples.classes > 2:
-            kind = {"objective": "multiclass", "num_class": examples.classes}
-        settings = {**own, **kind, **SAME, "seed": seed}
+        settings = {**own, **_objective(examples.classes), **SAME, "seed": seed}
         try:
             rows = lightgbm.Dataset(
-                examples.vectors, examples.target, params=settings, free_raw_data=True
+                examples.vectors,
+                examples.target,
+                weight=examples.weights,
+                params=settings,
+                free_raw_data=True,
             )
             return Trees(
                 lightgbm.train(settings, rows, trees), examples.vectors.shape[1], examples.classes
@@ -80,84 +81,67 @@ class Trees:
 
     def answers(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         given = np.asarray(self._booster.predict(vectors, num_threads=1), np.float64)
+        if self._classes == 0:
+            return given[:, None]
         return given if given.ndim == 2 else np.column_stack([1.0 - given, given])
 
     def onnx(self, metadata: Mapping[str, str]) -> bytes:
-        model = convert_lightgbm(
-            _Mended(self._booster, self._classes),
-            name="driftloop",
-            zipmap=False,
-            target_opset=graph.OPSET,
-            initial_types=[(graph.INPUT, FloatTensorType([None, self._width]))],
-        )
-        trees = next(node for node in model.graph.node if node.op_type == "TreeEnsembleClassifier")
-        trees.input[:], trees.output[:], trees.name = (
-            [graph.INPUT],
-            [graph.LABEL, graph.PROBABILITY],
-            "trees",
-        )
-        return graph.model_bytes(
-            [trees], [], width=self._width, classes=self._classes, metadata=metadata
-        )
+        text = self._booster.model_to_string().partition("\nend of trees")[0]
+        head, *blocks = text.split("\nTree=")
+        outputs = self._classes if self._classes > 2 else 1
+        slope = _slope(head)
+        trees = [_tree(block, number % outputs, slope) for number, block in enumerate(blocks)]
+        link: Link = "softmax" if outputs > 1 else "logit" if self._classes else "identity"
+        return Forest(trees, np.zeros(outputs), link, self._classes).onnx(self._width, metadata)
 
 
-class _Mended(lightgbm.Booster):
-    """The booster as the converter shall see it: its dump, with thresholds and missing values made
-    explicit.
-    """
-
-    is_mock = True  # onnxmltools then asks dump_model() instead of reading the C library's memory
-
-    def __init__(
-        self, booster: lightgbm.Booster, classes: int
-    ) -> None:  # no super: only the dump is asked for
-        self._dump = booster.dump_model()
-        self.params = {
-            "objective": self._dump["objective"].split()[0],
-            "num_class": 1 if classes == 2 else classes,
-        }
-        for tree in self._dump["tree_info"]:
-            for node in _splits(tree["tree_structure"]):
-                _mend(node)
-
-    def dump_model(self, *_: Any, **__: Any) -> dict[str, Any]:
-        return self._dump
-
-    def attr(self, key: str) -> Any:
-        return self.params.get(key)
-
-    def feature_name(self) -> list[str]:
-        return list(self._dump["feature_names"])
-
-    def __del__(self) -> None:
-        """Nothing is held: the base class would free a handle that it never had."""
+def _objective(classes: int) -> dict[str, Any]:
+    if classes > 2:
+        return {"objective": "multiclass", "num_class": classes}
+    return {"objective": "binary" if classes else "regression"}
 
 
-def _splits(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    if "left_child" in node:
-        yield node
-        yield from _splits(node["left_child"])
-        yield from _splits(node["right_child"])
+def _slope(head: str) -> float:
+    """The parameter `sigmoid`: what log-odds are multiplied by."""
+    objective = next(line for line in head.splitlines() if line.startswith("objective="))
+    said = [word.partition(":")[2] for word in objective.split() if word.startswith("sigmoid:")]
+    return float(said[0]) if said else 1.0
 
 
-def _mend(node: dict[str, Any]) -> None:
-    if node["decision_type"] != "<=":
-        raise ValueError(f"a split by {node['decision_type']!r} can't be exported, only by <=")
-    threshold = _down(float(node["threshold"]))
-    if node["missing_type"] == "None":  # no NaN was seen here: LightGBM reads one as 0
-        node["default_left"] = float(node["threshold"]) >= 0.0
-    node["threshold"], node["missing_type"] = threshold, "NaN"
+def _tree(block: str, output: int, slope: float) -> Tree:
+    """One tree of LightGBM's text, which numbers splits from 0 and leaves from -1 downwards."""
+    said = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+    leaves = _numbers(said["leaf_value"]) * slope
+    splits = len(leaves) - 1
+    empty = np.full(len(leaves), -1)
+    if not splits:
+        none = np.zeros(1, np.int64)
+        return Tree(empty, empty, none, none.astype(np.float32), none > 0, leaves[:, None], output)
+    types = _numbers(said["decision_type"]).astype(np.int64)
+    if (types & CATEGORY).any():
+        raise ValueError("a split by categories can't be exported")
+    threshold = _numbers(said["threshold"])
+    # no NaN was seen where it is not the kind of missing: LightGBM reads one as 0
+    missing_left = np.where(types & NAN, (types & LEFT) > 0, threshold >= 0.0)
+    padded = np.zeros(len(leaves))
+    return Tree(
+        np.concatenate([_child(said["left_child"], splits), empty]),
+        np.concatenate([_child(said["right_child"], splits), empty]),
+        np.concatenate([_numbers(said["split_feature"]), padded]).astype(np.int64),
+        np.concatenate([down(threshold), padded]).astype(np.float32),
+        np.concatenate([missing_left, padded > 0]),
+        np.concatenate([np.zeros(splits), leaves])[:, None],
+        output,
+    )
 
 
-def _down(threshold: float) -> float:
-    """The largest float32 that is not above `threshold`; the largest finite one for what lies
-    beyond.
-    """
-    limit = float(np.finfo(np.float32).max)
-    if threshold < -limit:
-        return float("-inf")  # no float32 but itself is as small
-    near = np.float32(min(threshold, limit))
-    return float(np.nextafter(near, np.float32(-np.inf)) if float(near) > threshold else near)
+def _child(text: str, splits: int) -> npt.NDArray[np.int64]:
+    children = _numbers(text).astype(np.int64)
+    return np.where(children < 0, splits + ~children, children)
+
+
+def _numbers(text: str) -> npt.NDArray[np.float64]:
+    return np.array(text.split(), np.float64)
 
 
 def _checked(params: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars
-from onnx import NodeProto, TensorProto, helper, numpy_helper
 from river.linear_model import LogisticRegression
 from river.optim import SGD
 from river.preprocessing import StandardScaler
 
 from driftloop.plugins import Examples, Learnt
-from services.training.learners import graph
+from driftloop.spec.learners import RIVER
+from services.training.learners import dense, graph
+from services.training.learners.naming import checked
 
 BLOCK = 64  # rows; part of the model's meaning
 PARAMS = {"learning_rate": 0.01, "intercept_learning_rate": 0.01, "l2": 0.0}  # River's own defaults
@@ -32,17 +33,19 @@ class RiverLogistic:
     """`params`: those of PARAMS. The seed is not used: nothing here is by chance."""
 
     def fit(self, examples: Examples, params: Mapping[str, Any], seed: int) -> Learnt:
-        settings = _checked(params)
+        settings = _checked(params, examples.classes)
         _check(examples)
         names = [str(column) for column in range(examples.vectors.shape[1])]
         shift = _first_values(examples.vectors)
-        scaler, model = StandardScaler(), _logistic(settings)
+        scaler, model, weights = StandardScaler(), _logistic(settings), examples.weights
         for start in range(0, len(examples.vectors) - BLOCK + 1, BLOCK):
             block = examples.vectors[start : start + BLOCK].astype(np.float64) - shift
             frame = polars.from_numpy(_filled(block, scaler, names), schema=names)
             scaler.learn_many(frame)
             model.learn_many(
-                scaler.transform_many(frame), polars.Series(examples.target[start : start + BLOCK])
+                scaler.transform_many(frame),
+                polars.Series(examples.target[start : start + BLOCK]),
+                1.0 if weights is None else polars.Series(weights[start : start + BLOCK]),
             )
         return _learnt(scaler, model, shift, names)
 
@@ -60,45 +63,12 @@ class Line:
         return np.column_stack([1.0 - positive, positive])
 
     def onnx(self, metadata: Mapping[str, str]) -> bytes:
-        constants = {
-            "mean": self._mean,
-            "scale": self._scale,
-            "weights": self._weights.reshape(-1, 1),
-            "intercept": np.array([self._intercept]),
-            "one": np.array([1.0]),
-            "half": np.array([0.5]),
-        }
-        tensors = [
-            numpy_helper.from_array(np.asarray(value, "<f8"), name)
-            for name, value in constants.items()
-        ]
-        tensors.append(numpy_helper.from_array(np.array([-1], "<i8"), "rows"))
-        return graph.model_bytes(
-            _nodes(), tensors, width=len(self._mean), classes=2, metadata=metadata
-        )
-
-
-def _nodes() -> list[NodeProto]:
-    """In doubles, as River counts: in float32 a large mean would eat the digits of a small
-    deviation.
-    """
-    node = helper.make_node
-    return [
-        node("Cast", [graph.INPUT], ["given"], to=TensorProto.DOUBLE),
-        node("IsNaN", ["given"], ["missing"]),
-        node("Where", ["missing", "mean", "given"], ["filled"]),
-        node("Sub", ["filled", "mean"], ["centred"]),
-        node("Div", ["centred", "scale"], ["scaled"]),
-        node("MatMul", ["scaled", "weights"], ["product"]),
-        node("Add", ["product", "intercept"], ["raw"]),
-        node("Sigmoid", ["raw"], ["positive"]),
-        node("Sub", ["one", "positive"], ["negative"]),
-        node("Concat", ["negative", "positive"], ["both"], axis=1),
-        node("Cast", ["both"], [graph.PROBABILITY], to=TensorProto.FLOAT),
-        node("Greater", ["positive", "half"], ["above"]),
-        node("Cast", ["above"], ["column"], to=TensorProto.INT64),
-        node("Reshape", ["column", "rows"], [graph.LABEL]),
-    ]
+        built = graph.Graph()
+        last = dense.Layer(self._weights[:, None], np.array([self._intercept]))
+        scale = dense.Scaler(self._mean, self._scale)
+        raw = dense.layers(built, scale, [last], "identity")
+        built.answer(raw, "logit", 2)
+        return built.model(width=len(self._mean), classes=2, metadata=metadata)
 
 
 def _learnt(
@@ -150,31 +120,19 @@ def _logistic(settings: Mapping[str, float]) -> LogisticRegression:
     )
 
 
-def _checked(params: Mapping[str, Any]) -> dict[str, float]:
-    params = dict(params)
-    estimator = params.pop("estimator", ESTIMATOR)
+def _checked(params: Mapping[str, Any], classes: int) -> dict[str, float]:
+    _, own = checked("river", RIVER, {"estimator": ESTIMATOR, **params}, classes)
     mistakes = [
-        f"{name}: there is no such parameter, there is {', '.join(PARAMS)}"
-        for name in params
-        if name not in PARAMS
-    ]
-    mistakes += [
         f"{name}: found {value!r}, wanted a number of at least 0"
-        for name, value in params.items()
-        if name in PARAMS and not (isinstance(value, int | float) and value >= 0)
+        for name, value in own.items()
+        if not (isinstance(value, int | float) and value >= 0)
     ]
-    if estimator != ESTIMATOR:
-        mistakes.append(f"estimator: found {estimator!r}, wanted {ESTIMATOR}")
     if mistakes:
         raise ValueError("; ".join(mistakes))
-    return {name: float(params.get(name, default)) for name, default in PARAMS.items()}
+    return {name: float(own.get(name, default)) for name, default in PARAMS.items()}
 
 
 def _check(examples: Examples) -> None:
-    if examples.classes != 2:
-        raise ValueError(
-            f"River's logistic regression knows 2 classes, the target has {examples.classes}"
-        )
     if len(examples.vectors) < BLOCK:
         raise ValueError(f"{len(examples.vectors)} rows are less than one block of {BLOCK}")
     if np.isinf(examples.vectors).any():

@@ -1,6 +1,13 @@
-"""How far an export answers from its learner, on the learner's own rows."""
+"""How far an export answers from its learner, on the learner's own rows.
+
+Probabilities are compared as they are. The values of a regression are compared in units of the
+largest of them: an export answers in float32, whose digits are counted from there.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -22,27 +29,70 @@ UNUSABLE = (  # onnxruntime's exceptions have no common root but Exception
     errors.NotImplemented,
     errors.RuntimeException,
 )
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """Of `asked` rows: the largest difference, and which rows differ by more than PARITY_MAX, the
+    worst first, as [m] numbers of the vectors' rows and [m] differences.
+    """
+
+    largest: float
+    asked: int
+    rows: npt.NDArray[np.int64]
+    differences: Floats
 
 
 def largest_difference(learnt: Learnt, model: bytes, vectors: npt.NDArray[np.float32]) -> float:
-    """Over probabilities and a sample of rows that holds the extremes. ValueError: the runtime
-    refuses the model.
+    """Of `measured`, the one number."""
+    return measured(learnt, model, vectors).largest
+
+
+def measured(learnt: Learnt, model: bytes, vectors: npt.NDArray[np.float32]) -> Parity:
+    """Over all outputs and a sample of rows that holds the extremes. ValueError: the runtime
+    refuses the model, or it gives other outputs than its learner.
     """
-    sample = vectors[_sample(vectors)]
+    rows = _sample(vectors)
+    expected = learnt.answers(vectors[rows])
+    if not np.isfinite(expected).all():
+        raise ValueError(f"the learner answers {_odd(expected)}, which is no number")
+    differences = np.abs(_given(model, vectors[rows], expected) - expected).max(axis=1, initial=0.0)
+    # a NaN of the export differs by more than anything
+    differences = np.where(np.isnan(differences), np.inf, differences)
+    if expected.shape[1] == 1:
+        differences = differences / (np.abs(expected).max(initial=0.0) or 1.0)
+    worst = np.argsort(-differences, kind="stable")
+    worst = worst[differences[worst] > PARITY_MAX]
+    return Parity(float(differences.max(initial=0.0)), len(rows), rows[worst], differences[worst])
+
+
+def _given(model: bytes, vectors: npt.NDArray[np.float32], expected: Floats) -> Floats:
+    """[n, outputs] what the export answers."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    wanted = ["value"] if expected.shape[1] == 1 else ["probability", "label"]
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        probability, label = session.run(["probability", "label"], {"features": sample})
-    except UNUSABLE as error:
+        given = session.run(wanted, {"features": vectors})
+    except (*UNUSABLE, ValueError) as error:  # ValueError: an output that is not there
         raise ValueError(f"the export doesn't run: {error}") from error
-    expected = learnt.answers(sample)
-    if probability.shape != expected.shape or label.shape != (len(sample),):
+    shapes = [one.shape for one in given]
+    rows = len(vectors)
+    right: list[tuple[int, ...]] = [(rows,)] if len(wanted) == 1 else [expected.shape, (rows,)]
+    if shapes != right:
         raise ValueError(
-            f"the export gives {probability.shape} and {label.shape}, "
-            f"wanted {expected.shape} and {(len(sample),)}"
+            f"the export gives {_listed(wanted, shapes)}, wanted {_listed(wanted, right)}"
         )
-    return float(np.abs(probability.astype(np.float64) - expected).max(initial=0.0))
+    return np.asarray(given[0].reshape(expected.shape), np.float64)
+
+
+def _listed(names: Sequence[str], shapes: Sequence[tuple[int, ...]]) -> str:
+    return " and ".join(f"{name} {list(shape)}" for name, shape in zip(names, shapes, strict=True))
+
+
+def _odd(expected: Floats) -> float:
+    return float(expected[~np.isfinite(expected)][0])
 
 
 def _sample(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:

@@ -8,6 +8,7 @@ import pytest
 
 from driftloop import spec
 from driftloop.contracts import topics
+from driftloop.spec.learners import SHIPPED
 from driftloop.spec.meaning import PIPELINE_SUFFIXES
 
 PIPELINES = sorted((Path(__file__).parents[3] / "infra" / "pipelines").glob("*.yaml"))
@@ -39,7 +40,7 @@ learners:
 
 def mistakes_of(text: str) -> list[spec.Mistake]:
     with pytest.raises(spec.Mistakes) as caught:
-        spec.parse(text)
+        spec.parse(text, kinds=SHIPPED)
     return list(caught.value.mistakes)
 
 
@@ -129,7 +130,7 @@ MISTAKES = [
     ("{name: late,", "{name: late, classes: [a, b, c],", 20, "target", "3 classes"),
     ("horizon: 30d", "horizon: '${H}'", 20, "target.horizon", "${H}"),
     ("customer: [customer]", "customer: [country]", 19, "features[2].by", "payments lacks"),
-    ("kind: lightgbm", "kind: xgboost", 22, "learners[0].kind", "'xgboost'"),
+    ("kind: lightgbm", "kind: lightgb", 22, "learners[0].kind", "'lightgb'"),
 ]
 
 

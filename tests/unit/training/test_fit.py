@@ -8,6 +8,7 @@ import hashlib
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 
@@ -17,14 +18,18 @@ from driftloop.contracts.model_pb2 import ModelTrained
 from driftloop.kit.broker import Broker, TopicSpec
 from driftloop.kit.clock import FakeClock
 from driftloop.kit.memory import MemoryBroker
-from services.training.domain import Limits
+from services.training.domain import Limits, Weighing
 from services.training.fit import Workshop
+from services.training.learners.gbm import Trees
+from services.training.learners.logistic import RiverLogistic
 from services.training.plan import LearnerPlan, Plan
 from tests.unit.training.examples import (
     DAY_US,
     NAMES,
     START_US,
     STEP_US,
+    Floats,
+    Vectors,
     a_log,
     emits,
     made,
@@ -124,6 +129,67 @@ def test_one_that_fails_says_why_and_the_others_go_on() -> None:
 
 
 @pytest.mark.parametrize(
+    ("raised", "text"),
+    [
+        (KeyError("colour"), "KeyError: 'colour'"),
+        (ValueError("no blue"), "no blue"),
+        (MemoryError(), "out of memory"),
+        (RecursionError("too deep"), "RecursionError: too deep"),
+    ],
+)
+def test_whatever_a_learner_raises_fails_its_candidate_alone(
+    monkeypatch: pytest.MonkeyPatch, raised: Exception, text: str
+) -> None:
+    broker = a_log(2_000)
+    monkeypatch.setattr(RiverLogistic, "fit", lambda *_: (_ for _ in ()).throw(raised))
+    trained, shelf, _ = worked(broker, plan(broker, LINE, TREES))
+    assert trained.outcome == "trained"
+    assert trained.candidates[0].error.startswith(text)
+    assert len(shelf) == 1
+
+
+def test_an_export_that_differs_is_refused_with_the_rows_that_differ(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broker = a_log(2_000)
+    answers = Trees.answers
+
+    def elsewhere(self: Trees, vectors: Vectors) -> Floats:
+        given = answers(self, vectors)
+        given[[2, 5], 0] += [0.01, 0.3]
+        return given
+
+    monkeypatch.setattr(Trees, "answers", elsewhere)
+    trained, shelf, _ = worked(broker, plan(broker, TREES))
+    assert not shelf
+    assert trained.candidates[0].parity_max == pytest.approx(0.3, abs=1e-6)
+    assert "differs from the learner by 0.3" in trained.reason
+    assert "in 2 of 1" in trained.reason
+    assert trained.reason.endswith("rows, e5 by 0.3, e2 by 0.01")
+
+
+def test_weights_reach_the_learner_and_the_models_own_record() -> None:
+    broker = a_log(2_000)
+    heavy = replace(TREES, name="heavy", weighing=Weighing(classes=(1.0, 50.0)))
+    trained, shelf, _ = worked(broker, plan(broker, TREES, heavy))
+    plain, weighted = (onnx.load_from_string(shelf[one.digest]) for one in trained.candidates)
+    said = {prop.key: prop.value for prop in weighted.metadata_props}
+    assert '"classes": [1.0, 50.0]' in said["weights"]
+    assert plain.graph != weighted.graph
+
+
+def test_a_learner_since_the_change_looks_at_what_came_since() -> None:
+    broker = a_log(2_000)
+    late = replace(TREES, name="late", since_change=True)
+    change_us = START_US + 1_000 * STEP_US
+    trained, _, _ = worked(broker, plan(broker, late, change_us=change_us))
+    window = trained.candidates[0].window
+    assert change_us - 7 * STEP_US <= window.start_us <= change_us  # whole envelopes
+    unknown, _, _ = worked(broker, plan(broker, late))
+    assert unknown.candidates[0].window.start_us == START_US
+
+
+@pytest.mark.parametrize(
     ("rows", "learners", "text"),
     [
         (2_000, (replace(LINE, kind="oracle"),), "no 'oracle'"),
@@ -139,6 +205,15 @@ def test_a_run_without_any_model_has_failed(
     assert trained.outcome == "failed"
     assert text in trained.reason
     assert not shelf
+
+
+def test_a_window_of_nothing_but_missing_values_is_not_learnt() -> None:
+    broker = MemoryBroker()
+    broker.create([TopicSpec(topics.EXAMPLES.topic("sea", 1).name, 2)])
+    vectors, truth = made(2_000)
+    broker.append(emits(np.full_like(vectors, np.nan), truth, "sea"))
+    trained, _, _ = worked(broker, plan(broker, TREES))
+    assert "every value of" in trained.reason
 
 
 @pytest.mark.parametrize(("target", "text"), [(0.0, "1 classes"), (0.5, "are no 2 classes")])

@@ -1,36 +1,31 @@
-"""Each learner's export answers as the learner does, in the same bytes each time."""
+"""What is particular to one learner: its parameters, its thresholds, its edges. The laws of all are
+in test_laws."""
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
-import sys
-from pathlib import Path
+import json
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
+import xgboost
 from lightgbm.basic import _ConfigAliases
 
 from driftloop.plugins import LEARNERS, Examples, Learnt, Unknown, find
-from driftloop.spec.learners import LIGHTGBM
+from driftloop.spec.learners import LIGHTGBM, SKLEARN, XGBOOST
 from services.training.learners import SHIPPED
-from services.training.learners.gbm import _down
+from services.training.learners.forest import down
 from services.training.learners.parity import PARITY_MAX, largest_difference
+from services.training.learners.sklearn import MODULES
 from tests.unit.training.examples import NAMES, WIDTH, made
 
 TREES = {"num_iterations": 30, "num_leaves": 15, "min_data_in_leaf": 20, "max_bin": 63}
-CASES: list[tuple[str, dict[str, Any]]] = [("lightgbm", TREES), ("river", {"learning_rate": 0.05})]
 
 
-def examples(rows: int = 2_000, *, missing: float = 0.1, classes: int = 2) -> Examples:
-    vectors, target = made(rows, missing=missing)
-    if classes > 2:
-        target = (np.arange(rows) % classes).astype(np.float64)
-        vectors[:, 1] = np.round(target + vectors[:, 2] / 4)
-    return Examples(np.arange(rows), vectors, target, NAMES, classes)
+def examples(rows: int = 2_000, *, missing: float = 0.1) -> Examples:
+    return Examples(np.arange(rows), *made(rows, missing=missing), NAMES)
 
 
 def test_a_files_check_knows_the_names_that_lightgbm_knows() -> None:
@@ -40,22 +35,29 @@ def test_a_files_check_knows_the_names_that_lightgbm_knows() -> None:
     )
 
 
+def test_a_files_check_knows_the_names_that_xgboost_trains_trees_by() -> None:
+    rows = examples(100)
+    said = xgboost.train({"nthread": 1}, xgboost.DMatrix(rows.vectors, rows.target), 1)
+    own = json.loads(said.save_config())["learner"]["gradient_booster"]["tree_train_param"]
+    internal = {"refresh_leaf", "sparse_threshold", "max_cat_threshold", "max_cat_to_onehot"}
+    assert set(own) - internal <= XGBOOST
+
+
+@pytest.mark.parametrize("name", SKLEARN)
+def test_a_files_check_knows_the_names_that_scikit_learn_knows_but_those_set_here(
+    name: str,
+) -> None:
+    own = set(getattr(import_module(MODULES[name]), name)().get_params())
+    assert own >= SKLEARN[name].params
+    assert own - SKLEARN[name].params <= {
+        *("random_state", "n_jobs", "verbose", "warm_start", "class_weight", "copy_X", "priors"),
+        *("categorical_features", "monotonic_cst", "oob_score", "penalty", "loss"),
+    }
+
+
 def learnt(kind: str, params: dict[str, Any], rows: Examples) -> Learnt:
     model: Learnt = find(LEARNERS, kind, SHIPPED)().fit(rows, params, 1)
     return model
-
-
-@pytest.mark.parametrize(("kind", "params"), CASES)
-@pytest.mark.parametrize("missing", [0.0, 0.1, 0.9])
-def test_an_export_answers_as_its_learner_also_where_values_are_missing(
-    kind: str, params: dict[str, Any], missing: float
-) -> None:
-    rows = examples(missing=missing)
-    model = learnt(kind, params, rows)
-    asked = rows.vectors.copy()
-    asked[::3, 0] = np.nan  # missing in prediction, whether it was in training or not
-    asked[::7] = np.nan
-    assert largest_difference(model, model.onnx({}), asked) < PARITY_MAX
 
 
 def test_a_row_on_the_edge_of_a_threshold_takes_the_same_branch() -> None:
@@ -71,53 +73,18 @@ def test_a_row_on_the_edge_of_a_threshold_takes_the_same_branch() -> None:
     assert largest_difference(model, model.onnx({}), asked) < PARITY_MAX
 
 
+def test_an_infinite_threshold_stays_infinite() -> None:
+    assert down([np.inf, -np.inf]).tolist() == [np.inf, -np.inf]
+
+
 @pytest.mark.parametrize("value", [0.1, -0.1, 1e-35, 3.0, 1e300, -1e300, 16777217.0])
 def test_a_threshold_is_rounded_down(value: float) -> None:
-    low = _down(value)
+    low = float(down(value))
     with np.errstate(over="ignore"):
         above = float(np.nextafter(np.float32(low), np.float32(np.inf)))
     largest = float(np.finfo(np.float32).max)
     assert low == float(np.float32(low))
     assert low <= value < above or abs(low) == largest < abs(value)
-
-
-@pytest.mark.parametrize(("kind", "params"), CASES)
-def test_the_graph_has_the_one_form_of_all_models(kind: str, params: dict[str, Any]) -> None:
-    data = learnt(kind, params, examples()).onnx({"b": "2", "a": "1"})
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    (given,) = session.get_inputs()
-    shapes = {one.name: (one.type, one.shape[1:]) for one in session.get_outputs()}
-    assert (given.name, given.type, given.shape[1]) == ("features", "tensor(float)", WIDTH)
-    assert shapes == {"probability": ("tensor(float)", [2]), "label": ("tensor(int64)", [])}
-    assert [prop.key for prop in onnx.load_from_string(data).metadata_props] == ["a", "b"]
-    probability, label = session.run(["probability", "label"], {"features": made(5)[0]})
-    assert (probability.shape, label.shape) == ((5, 2), (5,))
-    assert label.tolist() == (probability[:, 1] > 0.5).astype(int).tolist()
-
-
-def test_another_process_makes_the_same_bytes() -> None:
-    program = "from tests.unit.training.test_learners import digests; print(*digests())"
-    other = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[3],
-    )
-    assert other.stdout.split() == digests()
-
-
-def digests() -> list[str]:
-    quantized = ("lightgbm", {**TREES, "use_quantized_grad": True})
-    models = [learnt(kind, params, examples()).onnx({}) for kind, params in [*CASES, quantized]]
-    return [hashlib.sha256(model).hexdigest() for model in models]
-
-
-def test_more_than_two_classes_are_learnt_by_trees() -> None:
-    rows = examples(classes=3)
-    model = learnt("lightgbm", TREES, rows)
-    assert model.answers(rows.vectors).shape == (2_000, 3)
-    assert largest_difference(model, model.onnx({}), rows.vectors) < PARITY_MAX
 
 
 def test_a_target_that_no_column_explains_is_still_a_model() -> None:
@@ -156,6 +123,15 @@ def test_an_export_that_differs_is_seen() -> None:
         ("lightgbm", {"objective": "binary"}, "can't be chosen"),
         ("lightgbm", {"boosting": "rf"}, "boosting"),
         ("lightgbm", {"n_estimators": 0}, "num_iterations"),
+        ("xgboost", {"max_dept": 3}, "'max_depth'"),
+        ("xgboost", {"n_estimators": 0}, "num_boost_round"),
+        ("xgboost", {"max_depth": "deep"}, "XGBoost: .*max_depth"),
+        ("sklearn", {"estimator": "Forest"}, "wanted one of"),
+        ("sklearn", {}, "estimator: found None"),
+        ("sklearn", {"estimator": "Ridge"}, "not for a binary target"),
+        ("sklearn", {"estimator": "GaussianNB", "n_jobs": 2}, "no such parameter"),
+        ("sklearn", {"estimator": "MLPClassifier", "hidden_layer_sizes": "4;4"}, "as in 64,32"),
+        ("sklearn", {"estimator": "RandomForestClassifier", "max_depth": -1}, "max_depth"),
         ("river", {"momentum": 1.0}, "no such parameter"),
         ("river", {"learning_rate": -1.0}, "at least 0"),
         ("river", {"estimator": "Perceptron"}, "LogisticRegression"),
@@ -169,5 +145,5 @@ def test_params_that_make_no_sense_are_named(kind: str, params: dict[str, Any], 
 
 
 def test_a_learner_that_no_package_brings_is_unknown() -> None:
-    with pytest.raises(Unknown, match="lightgbm, river"):
+    with pytest.raises(Unknown, match="lightgbm, river, sklearn, xgboost"):
         find(LEARNERS, "oracle", SHIPPED)

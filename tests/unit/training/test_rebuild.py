@@ -21,6 +21,7 @@ from driftloop.kit.errors import Refused
 from driftloop.kit.memory import MemoryBroker
 from driftloop.kit.objects import Objects
 from services.training import fit, rebuild
+from services.training.domain import Weighing
 from services.training.learners.gbm import LightGBM
 from services.training.plan import LearnerPlan, of_recipe, recipe
 from tests.unit.training.examples import NAMES, START_US, STEP_US, a_log
@@ -94,9 +95,11 @@ def test_from_the_archive_too_once_the_log_has_lost_its_rows(shelf: Archive) -> 
 
 def test_a_recipe_says_all_of_a_learner_but_its_window() -> None:
     learner = LearnerPlan("x", "lightgbm", {"a": 3, "b": 0.5, "c": ["d"], "e": True}, 7)
+    learner = replace(learner, weighing=Weighing(5, classes=(1.0, 2.0)))
     assert of_recipe("x", recipe(learner)) == learner
-    carried = {"name", "kind", "params", "seed", "window_us"}  # a new one belongs into `recipe` too
-    assert {one.name for one in fields(LearnerPlan)} == carried
+    windows = {"window_us", "since_change"}
+    carried = {"name", "kind", "params", "seed", "weighing"}  # a new one belongs into `recipe` too
+    assert {one.name for one in fields(LearnerPlan)} == carried | windows
 
 
 def test_an_expired_window_is_the_cause(shelf: Archive) -> None:
