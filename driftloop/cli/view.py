@@ -98,7 +98,8 @@ def _head(snapshot: Snapshot) -> Text:
 
 def _quality(snapshot: Snapshot) -> Table:
     drawn = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("", "AUC", "log-loss", "last 7 days: AUC", "log-loss", "rows scored"):
+    loss = snapshot.metric.replace("_", " ").replace("log ", "log-")
+    for name in ("", "AUC", loss, "last 7 days: AUC", loss, "rows scored"):
         drawn.add_column(name, justify="left" if not name else "right")
     for name, whole, lately in (
         ("loop", snapshot.loop, snapshot.loop_lately),

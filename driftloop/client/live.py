@@ -69,6 +69,7 @@ class Snapshot:
     frozen_lately: Quality
     drift: Drift | None
     trouble: Sequence[str]
+    metric: str = "log_loss"  # what each `log_loss` is: squared_error where a number is foretold
 
 
 @dataclass(slots=True)
@@ -102,6 +103,7 @@ class LiveState:
         self._loop, self._frozen = _Sums(), _Sums()
         self._buckets: deque[Statistics] = deque()
         self._newest_us = 0
+        self._metric = "log_loss"
         self._drift: tuple[str, DriftDetected] | None = None
         self._requests: dict[str, str] = {}  # drift → request
         self._answers: dict[str, RetrainResolved] = {}  # by request
@@ -122,6 +124,7 @@ class LiveState:
     def on_statistics(self, message: Statistics) -> None:
         """A closed bucket of one partition and version."""
         self._newest_us = max(self._newest_us, message.end_us)
+        self._metric = message.metric or self._metric
         if not message.scored:
             return
         _add(self._loop, self._frozen, message)
@@ -169,6 +172,7 @@ class LiveState:
             frozen_lately.quality(),
             self._drift_now(),
             tuple(self._trouble),
+            self._metric,
         )
 
     def _drift_now(self) -> Drift | None:

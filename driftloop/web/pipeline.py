@@ -79,7 +79,8 @@ class PipelineState:
             self._stale.add("psi")
 
     def head(self) -> dict[str, Any]:
-        """What it is, what is live, how long a bucket is, and what gate and detectors look at."""
+        """What it is, what is live, how long a bucket is, what is foretold, and what
+        gate and detectors look at."""
         declared, pipeline = self.control.declared, self.control.pipeline
         return {
             "name": self.name,
@@ -87,6 +88,7 @@ class PipelineState:
             "declaration": declared.version if declared else 0,
             "model_version": self.control.live_version or None,
             "bucket_us": pipeline.monitor.bucket if pipeline else None,
+            "kind": pipeline.target.kind if pipeline else None,
             "metric": pipeline.evaluation.metric if pipeline else None,
         }
 

@@ -54,10 +54,10 @@ class World:
             producer = Producer({"bootstrap.servers": stack.bootstrap, "linger.ms": 5})
             yield World(stack, broker, producer, RegistryStub(channel))
 
-    def declare(self, stream: str) -> None:
-        """sea.yaml under another name, its two source topics made."""
+    def declare(self, stream: str, yaml: str = "") -> None:
+        """sea.yaml, or what was made of it, under another name; its two source topics made."""
         self.broker.create([TopicSpec(f"{stream}.{kind}", 1) for kind in ("events", "truth")])
-        yaml = (PIPELINES / "sea.yaml").read_text()
+        yaml = yaml or sea_yaml()
         yaml = yaml.replace("name: sea\n", f"name: {stream}\n")
         yaml = yaml.replace("sea.events", f"{stream}.events").replace(
             "sea.truth", f"{stream}.truth"
@@ -126,6 +126,11 @@ class World:
     def rollback(self, stream: str) -> ModelReleased:
         request = RollbackRequest(pipeline=stream, by="test", reason="to see it go back")
         return self.registry.Rollback(request, timeout=30)
+
+
+def sea_yaml() -> str:
+    """The small example's pipeline file."""
+    return (PIPELINES / "sea.yaml").read_text()
 
 
 def ids(events: list[tuple[str, str]]) -> pl.Series:

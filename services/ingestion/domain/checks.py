@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from driftloop.spec import Pipeline, Source, expression, kind_of
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)  # models answer in float32
 SHOWN_MAX = 60  # of a label, in the reason
+WHOLE_MAX = 2.0**53  # a float beyond is no whole number that anybody has written
 
 Values = Sequence[tuple[Any, ...]]
 Array = NDArray[np.generic]
@@ -125,4 +126,5 @@ def _present(column: Array) -> NDArray[np.bool_]:
 
 def _spelt(value: object) -> str:
     """As the file spells a class: 3 for 3.0."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    whole = isinstance(value, float) and value.is_integer() and abs(value) <= WHOLE_MAX
+    return str(int(cast(float, value))) if whole else str(value)

@@ -15,6 +15,20 @@ from tests.unit.client.test_live import a_bucket, pairs
 from tests.unit.client.world import T, a_drift
 
 
+def test_a_foretold_number_is_shown_with_its_own_loss() -> None:
+    state = LiveState("sums")
+    bucket = a_bucket(0, b"", 2.5, 10, b"", 9.0)
+    bucket.metric = "squared_error"
+    state.on_statistics(bucket)
+
+    said = drawn(state)
+
+    assert "squared error" in said
+    assert "log-loss" not in said
+    assert "0.2500" in said
+    assert "0.9000" in said
+
+
 def drawn(state: LiveState) -> str:
     console = Console(width=110, file=io.StringIO(), record=True)
     console.print(render(state.snapshot()))

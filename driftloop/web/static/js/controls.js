@@ -46,7 +46,7 @@ function press(text, label, click, more = {}) {
 /** Draws the row anew; `axis`: the view that is moved, `metric`: the one shown. */
 export function showControls(root, store, axis, metric) {
   const set = (name) => (value) => store.set({ [name]: value });
-  const metrics = metricsOf(store.get("about").metric).map((key) => [key, METRICS[key].name]);
+  const metrics = metricsOf(store.get("about")).map((key) => [key, METRICS[key].name]);
   const times = [
     ["event", "event time"],
     ["wall", "wall time"],

@@ -65,9 +65,10 @@ export const METRICS = {
   auc: { name: "AUC", loop: "loop_auc", frozen: "frozen_auc", better: "higher" },
 };
 
-/** The metrics of a pipeline, by the one that its gate looks at. */
-export function metricsOf(gate) {
-  return gate === "squared_error" ? ["squared_error"] : ["log_loss", "auc"];
+/** The metrics of a pipeline: the one that its gate looks at, and AUC where there are two classes. */
+export function metricsOf(about) {
+  const loss = about?.metric ?? "log_loss";
+  return (about?.kind ?? "binary") === "binary" ? [loss, "auc"] : [loss];
 }
 
 /** By how much the loop is better than the frozen model: above nought is good in any metric. */

@@ -62,7 +62,7 @@ export class LoopView {
   }
 
   metric() {
-    const known = metricsOf(this.store.get("about")?.metric);
+    const known = metricsOf(this.store.get("about"));
     const chosen = this.store.get("metric");
     return known.includes(chosen) ? chosen : known[0];
   }

@@ -50,8 +50,8 @@ export function patchOf(store, update) {
 }
 
 /** The same object where nothing has changed, so that nobody draws for nothing. */
-function aboutOf(about, { name, generation, declaration, bucket_us, metric }) {
-  const next = { name, generation, declaration, bucket_us, metric };
+function aboutOf(about, { name, generation, declaration, bucket_us, kind, metric }) {
+  const next = { name, generation, declaration, bucket_us, kind, metric };
   return about && Object.keys(next).every((key) => next[key] === about[key]) ? about : next;
 }
 

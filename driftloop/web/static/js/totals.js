@@ -19,7 +19,7 @@ export function showTotals(store) {
   const [about, totals, live] = ["about", "totals", "live"].map((name) => store.get(name));
   if (!about || !totals) return;
   replace(byId("headline"), headline(store));
-  replace(byId("score-totals"), scores(totals, about.metric));
+  replace(byId("score-totals"), scores(totals, about));
   replace(byId("tiles"), tiles(totals, live ?? {}));
 }
 
@@ -52,9 +52,9 @@ function since(band) {
 }
 
 /** Loop and frozen under each other, and what the loop has won. */
-function scores({ loop, frozen }, gate) {
+function scores({ loop, frozen }, about) {
   // AUC first, as in the report; a loss has one place in the totals, whatever its name.
-  const columns = metricsOf(gate).toReversed();
+  const columns = metricsOf(about).toReversed();
   const value = (lane, metric) => lane[metric === "auc" ? "auc" : "log_loss"];
   const row = (name, title, figure) =>
     h(
