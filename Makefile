@@ -10,7 +10,7 @@ export PYTHONUNBUFFERED := 1
 help:  ## this list
 	@$(PYTHON) infra/tools/words.py
 
-setup:  ## .venv, packages, the broker's jars: all inside this folder; does nothing the second time
+setup:  ## .venv, packages, the broker's jars: all inside this folder; does nothing the second time; EXTRAS=torch
 	@$(PYTHON) infra/tools/setup.py
 
 run: setup  ## the whole stack on its documented ports, until Ctrl-C or make stop; KAFKA_BOOTSTRAP= for a broker of one's own

@@ -135,13 +135,23 @@ RIVER: Mapping[str, Estimator] = {
         ("binary",), frozenset({"learning_rate", "intercept_learning_rate", "l2"})
     )
 }
+TORCH: Mapping[str, Estimator] = {
+    "MLP": Estimator(
+        (*CLASSES, "regression"),
+        _words("hidden_layer_sizes epochs batch_size learning_rate weight_decay activation"),
+    )
+}
 ESTIMATORS: Mapping[str, Mapping[str, Estimator]] = {  # by the kind of a learner
     "sklearn": SKLEARN,
     "river": RIVER,
+    "torch": TORCH,
 }
-DEFAULTS: Mapping[str, str] = {"river": "LogisticRegression"}  # where a file names no estimator
+DEFAULTS: Mapping[str, str] = {  # where a file names no estimator
+    "river": "LogisticRegression",
+    "torch": "MLP",
+}
 PARAMS: Mapping[str, frozenset[str]] = {  # of those that have no estimators
     "lightgbm": LIGHTGBM,
     "xgboost": XGBOOST,
 }
-SHIPPED = frozenset({"lightgbm", "xgboost", "sklearn", "river"})  # kinds that come with Driftloop
+SHIPPED = frozenset({"lightgbm", "xgboost", "sklearn", "river", "torch"})  # with Driftloop

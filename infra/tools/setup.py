@@ -1,7 +1,7 @@
 """Sets a clone up: `.venv` from the locks, the project in it, the broker's jars. A second start
 does nothing.
 
-    python3 infra/tools/setup.py
+    python3 infra/tools/setup.py            EXTRAS=torch beside the locks an extra's
 
 Run by the machine's own Python, so: standard library only, and syntax that an old Python can read
 far enough to be
@@ -19,9 +19,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
+CHOSEN = VENV / "driftloop-extras"  # kept, so that the next word does not set up anew
 STAMP = VENV / "driftloop-stamp"
 FACTS = ROOT / "var" / "setup.json"  # how long it took, for the demo's report
 LOCKS = ("requirements/build.lock", "requirements/dev.lock")
+EXTRAS = ROOT / "requirements" / "extras"
 OTHERS = ("infra/local/kafka.lock.toml", "infra/tools/setup.py", "pyproject.toml")
 PYTHON_MIN = (3, 11)
 MAC = sys.platform.startswith("darwin")
@@ -60,7 +62,8 @@ def _refuse_old_python() -> None:
 
 def _digest() -> str:
     """Changes whenever set-up has something to do."""
-    made_of = [sys.version, str(ROOT), *((ROOT / name).read_text() for name in (*LOCKS, *OTHERS))]
+    files = [ROOT / name for name in (*LOCKS, *OTHERS)] + [_asked(name) for name in _extras()]
+    made_of = [sys.version, str(ROOT), *(path.read_text() for path in files)]
     return hashlib.sha256("\0".join(made_of).encode()).hexdigest()
 
 
@@ -74,6 +77,9 @@ def _set_up() -> None:
     _make_venv()
     for lock in LOCKS:
         _install("--require-hashes", "--no-deps", "--no-build-isolation", "-r", lock)
+    for name in _extras():
+        _install_extra(name)
+    CHOSEN.write_text("\n".join(_extras()))
     _install("--no-deps", "--no-build-isolation", "--editable", ".")
     _check_openmp()
     _fetch_jars()
@@ -82,6 +88,48 @@ def _set_up() -> None:
     FACTS.parent.mkdir(exist_ok=True)
     FACTS.write_text(json.dumps({"seconds": round(seconds, 1)}) + "\n")
     _say(f"set up in {seconds:.0f} s")
+
+
+def _extras() -> list[str]:
+    """Those that are asked for by EXTRAS, as in EXTRAS=torch, and those that were before."""
+    known = sorted(path.stem for path in EXTRAS.glob("*.in"))
+    asked = os.environ.get("EXTRAS", "").replace(",", " ").split()
+    before = CHOSEN.read_text().split() if CHOSEN.is_file() else []
+    unknown = [name for name in asked if name not in known]
+    if unknown:
+        raise Cannot(f"EXTRAS={' '.join(asked)}: there is {', '.join(known)}")
+    return sorted({*asked, *before} & set(known))
+
+
+def _asked(name: str) -> Path:
+    """An extra's lock, or what it is made of while there is none."""
+    lock = EXTRAS / f"{name}.lock"
+    return lock if lock.is_file() else EXTRAS / f"{name}.in"
+
+
+def _install_extra(name: str) -> None:
+    path = _asked(name)
+    if path.suffix == ".lock":
+        _install("--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", str(path))
+        return
+    _say(f"{name}: no lock of its CPU build is here yet; installed by version, not by digest")
+    try:
+        # what is there already stays: the locks' versions are the constraint
+        _install("--only-binary", ":all:", "-c", _versions(), "-r", str(path))
+    except Cannot as reason:
+        raise Cannot(
+            f"{name}: pip must be told of a place that has its CPU build, by PIP_FIND_LINKS (a "
+            f"folder) or PIP_EXTRA_INDEX_URL; requirements/README.md.\n{reason}"
+        ) from reason
+
+
+def _versions() -> str:
+    """dev.lock without its digests: with them pip would want one for the extra too."""
+    pins = re.findall(r"^([A-Za-z0-9._-]+==\S+)", (ROOT / LOCKS[1]).read_text(), re.MULTILINE)
+    path = ROOT / "var" / "constraints.txt"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join(pins) + "\n")
+    return str(path)
 
 
 def _make_venv() -> None:

@@ -40,6 +40,8 @@ from services.training.store import Store
 
 CLASSES_MIN = 2  # one class, or one number, alone says nothing
 PLAIN = (ValueError, Unknown, DriftloopError)  # whose texts are meant for people
+EXTRAS = ("torch",)  # of the shipped ones: their libraries are no part of training's lock
+EXTRA = ": `make setup EXTRAS={0}`, or the image training-{0}"
 ROWS_NAMED = 5  # of those whose answers differ
 
 Report = Callable[[dict[str, Any]], None]
@@ -178,7 +180,7 @@ class Workshop:
         examples = _examples(rows, self._plan, learner)
         began_s = self._clock.seconds()
         with self._steps.step("fit", learner.name, candidate=learner.name, rows=len(rows)):
-            kind = find(LEARNERS, learner.kind, SHIPPED)
+            kind = _kind(learner.kind)
             candidate.chance = chance_of(kind)
             learnt = kind().fit(examples, learner.params, learner.seed)
         candidate.fit_s = self._clock.seconds() - began_s
@@ -234,6 +236,17 @@ class Workshop:
                 "seconds": self._clock.seconds() - self._began_s,
             }
         )
+
+
+def _kind(name: str) -> Any:
+    """The learner's class. Unknown: there is none; ValueError: its library is not installed."""
+    try:
+        return find(LEARNERS, name, SHIPPED)
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"kind: {name} needs {error.name}, which is not installed where training runs"
+            + (EXTRA.format(name) if name in EXTRAS else "")
+        ) from error
 
 
 def chance_of(learner: Any) -> str:

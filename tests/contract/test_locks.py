@@ -12,6 +12,7 @@ from infra.tools import lock
 
 REQUIREMENTS = lock.ROOT / "requirements"
 PYTHON = [str(path.relative_to(REQUIREMENTS)) for path in sorted(REQUIREMENTS.rglob("*.lock"))]
+HERE = [each for each in lock.EXTRAS if f"{each[0]}.lock" in PYTHON]
 LOCKS = [*(REQUIREMENTS / name for name in PYTHON), jars.LOCK]
 
 
@@ -36,9 +37,11 @@ def test_an_address_in_a_lock_is_seen(tmp_path: Path, wrong: str) -> None:
 
 def test_every_lock_is_made_by_make_lock() -> None:
     made = sorted(f"{name}.lock" for name, _ in lock.LOCKS)
+    extras = {f"{name}.lock" for name, _ in lock.EXTRAS}
 
-    assert made == sorted(PYTHON)
-    for name in made:
+    assert made == sorted(set(PYTHON) - extras)
+    assert not extras & set(made)
+    for name in [*made, *extras]:
         asked = (REQUIREMENTS / name).with_suffix(".in")
         included = re.findall(r"^-r (\S+)", asked.read_text(), re.MULTILINE)
         assert [other for other in included if not (asked.parent / other).is_file()] == []
@@ -60,7 +63,9 @@ def test_dev_has_all_of_cpu_and_gpu_differs_by_the_runtime_of_models_alone() -> 
     assert any(pin.startswith("onnxruntime-gpu==") for pin in gpu)
 
 
-@pytest.mark.parametrize(("name", "like"), [each for each in lock.LOCKS if each[1]], ids=str)
+@pytest.mark.parametrize(
+    ("name", "like"), [each for each in (*lock.LOCKS, *HERE) if each[1]], ids=str
+)
 def test_a_lock_agrees_with_the_one_that_it_was_made_after(name: str, like: str) -> None:
     """A package that both have is the same version in both."""
     ours, theirs = pins(f"{name}.lock"), pins(f"{like}.lock")

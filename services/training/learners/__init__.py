@@ -10,6 +10,7 @@ SHIPPED: Mapping[str, str] = MappingProxyType(
         "lightgbm": "services.training.learners.gbm:LightGBM",
         "xgboost": "services.training.learners.xgb:XGBoost",
         "sklearn": "services.training.learners.sklearn:ScikitLearn",
+        "torch": "services.training.learners.network:TorchMLP",
         "river": "services.training.learners.logistic:RiverLogistic",
     }
 )

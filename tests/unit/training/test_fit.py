@@ -5,6 +5,7 @@ dictionary.
 from __future__ import annotations
 
 import hashlib
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -166,6 +167,18 @@ def test_an_export_that_differs_is_refused_with_the_rows_that_differ(
     assert "differs from the learner by 0.3" in trained.reason
     assert "in 2 of 1" in trained.reason
     assert trained.reason.endswith("rows, e5 by 0.3, e2 by 0.01")
+
+
+def test_a_learner_whose_library_is_missing_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broker = a_log(2_000)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "services.training.learners.network", raising=False)
+    trained, _, _ = worked(broker, plan(broker, replace(LINE, kind="torch"), TREES))
+    assert "kind: torch needs torch" in trained.candidates[0].error
+    assert "make setup EXTRAS=torch" in trained.candidates[0].error
+    assert trained.outcome == "trained"
 
 
 def test_weights_reach_the_learner_and_the_models_own_record() -> None:

@@ -145,5 +145,5 @@ def test_params_that_make_no_sense_are_named(kind: str, params: dict[str, Any], 
 
 
 def test_a_learner_that_no_package_brings_is_unknown() -> None:
-    with pytest.raises(Unknown, match="lightgbm, river, sklearn, xgboost"):
+    with pytest.raises(Unknown, match="lightgbm, river, sklearn, torch, xgboost"):
         find(LEARNERS, "oracle", SHIPPED)
