@@ -65,7 +65,7 @@ export const METRICS = {
   auc: { name: "AUC", loop: "loop_auc", frozen: "frozen_auc", better: "higher" },
 };
 
-/** The metrics of a pipeline: the one that its gate looks at, and AUC where there are two classes. */
+/** The metrics of a pipeline: the loss that its gate looks at; AUC where there are two classes. */
 export function metricsOf(about) {
   const loss = about?.metric ?? "log_loss";
   return (about?.kind ?? "binary") === "binary" ? [loss, "auc"] : [loss];
