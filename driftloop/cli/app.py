@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from driftloop.cli import data, health, models, pipelines, records, view, web
+from driftloop.cli import data, health, models, pipelines, records, trying, view, web
 from driftloop.cli.show import Doors
 from driftloop.client import connect
 
@@ -43,5 +43,6 @@ models.add_to(app)
 data.add_to(app)
 records.add_to(app)
 health.add_to(app)
+trying.add_to(app)
 view.add_to(app)
 web.add_to(app)

@@ -37,12 +37,12 @@ class Place:
     web: str = ""  # address of the page of the loop; empty: not known
 
 
-def here(address: str | None = None) -> Place:
+def here(address: str | None = None, folder: Path | None = None) -> Place:
     """Settings of this process's environment and folder. `address`: host:port of a broker, before
-    all else.
+    all else; `folder`: another one.
     """
     given = {"KAFKA_BOOTSTRAP": address} if address else {}
-    return find({**os.environ, **given}, Path.cwd())
+    return find({**os.environ, **given}, folder or Path.cwd())
 
 
 def find(environ: Mapping[str, str], folder: Path) -> Place:

@@ -66,7 +66,11 @@ def connect(address: str | None = None) -> Client:
     """`address`: host:port of a broker; None: the environment, else the newest running stack here,
     else the fixed ports.
     """
-    place = here(address)
+    return at(here(address))
+
+
+def at(place: Place) -> Client:
+    """The client of a place that was found."""
     common = place.common
 
     def broker() -> Broker:

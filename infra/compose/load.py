@@ -11,13 +11,14 @@ from pathlib import Path
 import polars as pl
 
 from driftloop.client import Client
+from driftloop.client.standing import standing, watermark
 from driftloop.contracts import topics
 from driftloop.contracts.prediction_pb2 import Predictions
 from driftloop.contracts.retrain_pb2 import Statistics
 from driftloop.kit.broker import TopicSpec
 from driftloop.kit.errors import Unavailable
 from driftloop.kit.kafka import KafkaBroker
-from infra.demo import done, flights, read, replay
+from infra.demo import flights, read, replay
 from infra.local import places
 
 # Compressed: Kafka unpacks a library of its own for it, which a container must let it load
@@ -92,7 +93,7 @@ class Load:
         """What is not done yet, in words."""
         try:
             end_us = self.progress.event_us + replay.END_US
-            return done.standing(self.broker, self.name, self.partitions, end_us).missing
+            return standing(self.broker, self.name, self.partitions, end_us).missing
         except Unavailable as error:
             return (str(error),)
 
@@ -109,7 +110,7 @@ class Load:
 
     def _least(self, topic: str, kind: type[Predictions]) -> int:
         try:
-            return min(done.watermark(self.broker, topic, n, kind) for n in range(self.partitions))
+            return min(watermark(self.broker, topic, n, kind) for n in range(self.partitions))
         except Unavailable:
             return 0
 

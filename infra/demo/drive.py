@@ -20,31 +20,20 @@ from rich.console import Console
 from rich.live import Live
 
 from driftloop.cli.view import render
+from driftloop.client.standing import Standing, Starting, standing
 from driftloop.client.watching import Watch
-from driftloop.contracts import topics
-from driftloop.contracts.pulse_pb2 import Pulse
 from driftloop.contracts.registry_pb2 import ApplyRequest
 from driftloop.contracts.registry_pb2_grpc import RegistryStub
 from driftloop.kit import rpc
 from driftloop.kit.broker import TopicSpec
 from driftloop.kit.errors import DriftloopError, Refused, Unavailable
-from driftloop.kit.events import read_event
 from driftloop.kit.kafka import KafkaBroker
 from driftloop.spec import Pipeline, parse
 from infra.demo import flights, replay
-from infra.demo.done import Standing, standing
 from infra.demo.settings import Settings
 from infra.local import places
 
 FILE = places.ROOT / "infra" / "pipelines" / "flights.yaml"
-LOOPS = (
-    ("ingestion", "order"),
-    ("features", "windows"),
-    ("features", "join"),
-    ("serving", "scores"),
-    ("monitor", "buckets"),
-    ("monitor", "decide"),
-)
 START_S = 90.0  # seen: 3 s; some 15 s where the kernels must be compiled
 DRAIN_S = 120.0  # after the last event: seen 2 to 10 s, and a run may be open
 VIEW_S = 0.5
@@ -95,23 +84,12 @@ def _await_loops(place: Place, broker: KafkaBroker, pipeline: str) -> None:
     """Until a replica tells of each loop of the pipeline that it runs: the kernels are loaded, the
     partitions assigned.
     """
-    pulses = topics.PULSE.topic().name
-    missing = {(service, f"{loop}-{pipeline}") for service, loop in LOOPS}
+    starting = Starting(broker, pipeline)
     deadline = time.monotonic() + START_S
-    start = max(0, broker.bounds(pulses, 0)[1])
-    while missing:
-        end = broker.bounds(pulses, 0)[1]
-        for record in broker.read(pulses, 0, start, end):
-            missing -= _running(read_event(record, Pulse).message)
-        start = end
-        if missing and time.monotonic() > deadline:
-            named = ", ".join(sorted(loop for _, loop in missing))
-            raise Unavailable(f"loops {named} do not run; see {place.logs}")
+    while missing := starting.missing():
+        if time.monotonic() > deadline:
+            raise Unavailable(f"loops {', '.join(missing)} do not run; see {place.logs}")
         time.sleep(VIEW_S)
-
-
-def _running(pulse: Pulse) -> set[tuple[str, str]]:
-    return {(pulse.service, loop.loop) for loop in pulse.loops if loop.state == "running"}
 
 
 def replayed(

@@ -1,5 +1,5 @@
-"""Is the replay over? Judged by facts in the log alone: watermarks at the stream's end, every run
-ended.
+"""How far the services are with a stream that ends: which loops run, and whether all that was sent
+has been scored, labelled, closed and judged. From the log alone.
 """
 
 from __future__ import annotations
@@ -7,16 +7,26 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from driftloop.client.reading import events, records
 from driftloop.contracts import topics
 from driftloop.contracts.feature_pb2 import Examples
-from driftloop.contracts.model_pb2 import RunFinished
 from driftloop.contracts.prediction_pb2 import Predictions
-from driftloop.contracts.retrain_pb2 import RetrainRequested, RetrainResolved, Statistics
+from driftloop.contracts.pulse_pb2 import Pulse
+from driftloop.contracts.retrain_pb2 import Statistics
 from driftloop.kit.broker import Broker
+from driftloop.kit.errors import Malformed
+from driftloop.kit.events import read_event
 from driftloop.kit.message import parse
-from infra.demo.read import messages, said
 
 TAIL = 12  # offsets: transaction markers take some, and the newest envelope is wanted
+LOOPS = (
+    ("ingestion", "order"),
+    ("features", "windows"),
+    ("features", "join"),
+    ("serving", "scores"),
+    ("monitor", "buckets"),
+    ("monitor", "decide"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +40,33 @@ class Standing:
         return not self.missing
 
 
+class Starting:
+    """Which loops of a pipeline no replica has said to run, by the pulses from now on."""
+
+    def __init__(self, broker: Broker, pipeline: str) -> None:
+        self._broker, self._topic = broker, topics.PULSE.topic().name
+        self._missing = {(service, f"{loop}-{pipeline}") for service, loop in LOOPS}
+        self._next = broker.bounds(self._topic, 0)[1]
+
+    def missing(self) -> list[str]:
+        """Their names; look again and again."""
+        end = self._broker.bounds(self._topic, 0)[1]
+        for record in self._broker.read(self._topic, 0, self._next, end):
+            try:
+                pulse = read_event(record, Pulse).message
+            except Malformed:
+                continue  # anyone may write there
+            for loop in pulse.loops:
+                if loop.state == "running":
+                    self._missing.discard((pulse.service, loop.loop))
+        self._next = end
+        return sorted(loop for _, loop in self._missing)
+
+
 def standing(
     broker: Broker, pipeline: str, partitions: int, end_us: int, generation: int = 1
 ) -> Standing:
-    """Look once."""
+    """Look once. `end_us`: the watermark that the end of the stream was marked with."""
     missing = []
     for kind, topic in ((Predictions, topics.PREDICTIONS), (Examples, topics.EXAMPLES)):
         name = topic.topic(pipeline, generation).name
@@ -58,19 +91,18 @@ def watermark(
 
 def _unclosed(broker: Broker, pipeline: str, partitions: int, end_us: int) -> str:
     told: dict[int, int] = {}
-    for message in messages(broker, topics.STATISTICS.topic(pipeline), Statistics):
+    for record in records(broker, topics.STATISTICS.topic(pipeline).name):
+        message = parse(Statistics, record)
         told[message.partition] = max(told.get(message.partition, 0), message.watermark_us)
     behind = [n for n in range(partitions) if told.get(n, 0) < end_us]
     return f"statistics: the last buckets of partitions {behind} are not closed" if behind else ""
 
 
 def _open_runs(broker: Broker, pipeline: str) -> list[str]:
-    resolved = said(broker, topics.RETRAIN_RESOLVED, RetrainResolved, pipeline)
+    resolved = events(broker, topics.RETRAIN_RESOLVED.topic(), pipeline)
     answered = {each.message.request_id for each in resolved}
-    ended = {
-        each.message.run_id for each in said(broker, topics.RUN_FINISHED, RunFinished, pipeline)
-    }
-    asked = {each.id for each in said(broker, topics.RETRAIN_REQUESTED, RetrainRequested, pipeline)}
+    ended = {each.message.run_id for each in events(broker, topics.RUN_FINISHED.topic(), pipeline)}
+    asked = {each.id for each in events(broker, topics.RETRAIN_REQUESTED.topic(), pipeline)}
     accepted = {each.message.run_id for each in resolved if each.message.outcome == "accepted"}
     return (
         [f"{len(asked - answered)} retrain requests are not answered"] if asked - answered else []
