@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from driftloop import spec
@@ -10,6 +11,7 @@ from driftloop.client import predicting
 from driftloop.client.addresses import person
 from driftloop.client.calls import DEADLINE_S, Calls
 from driftloop.client.plain import Instant, Plain, instant_us, plain
+from driftloop.contracts.evaluation_pb2 import BacktestRequest, Contender
 from driftloop.contracts.model_pb2 import Span
 from driftloop.contracts.registry_pb2 import (
     ApplyRequest,
@@ -26,6 +28,7 @@ from driftloop.kit.errors import Refused
 from driftloop.plugins import LEARNERS, names
 from driftloop.spec.learners import SHIPPED
 
+BACKTEST_S = 3_600.0  # evaluation's own limit, EVALUATION_SECONDS_MAX, is below it
 REBUILD_S = 3_600.0  # training's own limit, TRAINING_REBUILD_SECONDS_MAX, is below it
 
 
@@ -115,6 +118,46 @@ class Asking:
             request = RebuildRequest(pipeline=pipeline, version=version)
             return plain(training.Rebuild(request, timeout=REBUILD_S))
 
+    def backtest(
+        self,
+        pipeline: str,
+        contenders: Sequence[int | str | Path] = ("live",),
+        *,
+        start: Instant | None = None,
+        end: Instant | None = None,
+        window_of: int = 0,
+        slices: Sequence[str] = (),
+    ) -> Plain:
+        """Score several models on the same rows of history, by their labels: versions, aliases as
+        `champion`, ONNX files, and `live`, what was answered at the time. The rows are those of
+        [start, end) of event time, or those that version `window_of` was fitted on.
+
+        Gives back the document that services/evaluation/domain/backtest.py describes: figures,
+        95 % intervals, worst slices, reliability, and how each two differ on the rows that neither
+        was fitted on. No live topic is touched. Refused: no rows, no such model, no ONNX.
+        """
+        request = BacktestRequest(
+            pipeline=pipeline,
+            from_us=instant_us(start) if start is not None else 0,
+            to_us=instant_us(end) if end is not None else 0,
+            window_of=window_of,
+            contenders=[self._contender(pipeline, one) for one in contenders],
+            slices=slices,
+        )
+        with self._calls.evaluation() as evaluation:
+            reply = evaluation.Backtest(request, timeout=BACKTEST_S)
+        found: Plain = json.loads(reply.report)
+        return found
+
+    def _contender(self, pipeline: str, one: int | str | Path) -> Contender:
+        if one == "live":
+            return Contender(name="live")
+        if isinstance(one, Path):
+            return Contender(name=one.name, model=_model_file(one))
+        if isinstance(one, str):
+            one = int(self.model(pipeline, 0, one)["version"])
+        return Contender(version=one)
+
     def retrain(
         self,
         pipeline: str,
@@ -135,6 +178,12 @@ class Asking:
     def predict(self, pipeline: str, row: Mapping[str, object]) -> Plain:
         """What the live model says of a raw row now, by its features as they stand."""
         return predicting.predict(self._calls, pipeline, row)
+
+
+def _model_file(path: Path) -> bytes:
+    if not path.is_file():
+        raise Refused(f"{path}: no such file")
+    return path.read_bytes()
 
 
 def file_text(path: Path) -> str:

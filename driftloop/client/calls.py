@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2
 
 from driftloop.client.addresses import ANSWER_WITHIN_S, listens
 from driftloop.contracts import inference_pb2, transform_pb2
+from driftloop.contracts.evaluation_pb2_grpc import EvaluationStub
 from driftloop.contracts.inference_pb2 import (
     InferTensorContents,
     ModelInferRequest,
@@ -67,6 +68,11 @@ class Calls:
     def training(self) -> Iterator[TrainingStub]:
         with self._asking("training", self._common.driftloop_training) as channel:
             yield TrainingStub(channel)
+
+    @contextmanager
+    def evaluation(self) -> Iterator[EvaluationStub]:
+        with self._asking("evaluation", self._common.driftloop_evaluation) as channel:
+            yield EvaluationStub(channel)
 
     def transform(self, request: TransformRequest) -> TransformReply:
         """Raw rows to vectors, by features."""

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from driftloop.contracts import model_pb2 as driftloop_dot_contracts_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$driftloop/contracts/evaluation.proto\x12\x0c\x64riftloop.v1\x1a\x1f\x64riftloop/contracts/model.proto\"h\n\rReplayRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12$\n\x06window\x18\x04 \x01(\x0b\x32\x14.driftloop.v1.Window\"[\n\x0bReplayReply\x12&\n\x07metrics\x18\x01 \x01(\x0b\x32\x15.driftloop.v1.Metrics\x12$\n\x06window\x18\x02 \x01(\x0b\x32\x14.driftloop.v1.Window2N\n\nEvaluation\x12@\n\x06Replay\x12\x1b.driftloop.v1.ReplayRequest\x1a\x19.driftloop.v1.ReplayReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$driftloop/contracts/evaluation.proto\x12\x0c\x64riftloop.v1\x1a\x1f\x64riftloop/contracts/model.proto\"h\n\rReplayRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12$\n\x06window\x18\x04 \x01(\x0b\x32\x14.driftloop.v1.Window\"[\n\x0bReplayReply\x12&\n\x07metrics\x18\x01 \x01(\x0b\x32\x15.driftloop.v1.Metrics\x12$\n\x06window\x18\x02 \x01(\x0b\x32\x14.driftloop.v1.Window\"9\n\tContender\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\r\n\x05model\x18\x03 \x01(\x0c\"\x93\x01\n\x0f\x42\x61\x63ktestRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x0f\n\x07\x66rom_us\x18\x02 \x01(\x03\x12\r\n\x05to_us\x18\x03 \x01(\x03\x12\x11\n\twindow_of\x18\x04 \x01(\r\x12+\n\ncontenders\x18\x05 \x03(\x0b\x32\x17.driftloop.v1.Contender\x12\x0e\n\x06slices\x18\x06 \x03(\t\"E\n\rBacktestReply\x12\x0e\n\x06report\x18\x01 \x01(\t\x12$\n\x06window\x18\x02 \x01(\x0b\x32\x14.driftloop.v1.Window2\x96\x01\n\nEvaluation\x12@\n\x06Replay\x12\x1b.driftloop.v1.ReplayRequest\x1a\x19.driftloop.v1.ReplayReply\x12\x46\n\x08\x42\x61\x63ktest\x12\x1d.driftloop.v1.BacktestRequest\x1a\x1b.driftloop.v1.BacktestReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,6 +36,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REPLAYREQUEST']._serialized_end=191
   _globals['_REPLAYREPLY']._serialized_start=193
   _globals['_REPLAYREPLY']._serialized_end=284
-  _globals['_EVALUATION']._serialized_start=286
-  _globals['_EVALUATION']._serialized_end=364
+  _globals['_CONTENDER']._serialized_start=286
+  _globals['_CONTENDER']._serialized_end=343
+  _globals['_BACKTESTREQUEST']._serialized_start=346
+  _globals['_BACKTESTREQUEST']._serialized_end=493
+  _globals['_BACKTESTREPLY']._serialized_start=495
+  _globals['_BACKTESTREPLY']._serialized_end=564
+  _globals['_EVALUATION']._serialized_start=567
+  _globals['_EVALUATION']._serialized_end=717
 # @@protoc_insertion_point(module_scope)

@@ -39,12 +39,23 @@ class EvaluationStub:
                 request_serializer=driftloop_dot_contracts_dot_evaluation__pb2.ReplayRequest.SerializeToString,
                 response_deserializer=driftloop_dot_contracts_dot_evaluation__pb2.ReplayReply.FromString,
                 _registered_method=True)
+        self.Backtest = channel.unary_unary(
+                '/driftloop.v1.Evaluation/Backtest',
+                request_serializer=driftloop_dot_contracts_dot_evaluation__pb2.BacktestRequest.SerializeToString,
+                response_deserializer=driftloop_dot_contracts_dot_evaluation__pb2.BacktestReply.FromString,
+                _registered_method=True)
 
 
 class EvaluationServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Replay(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Backtest(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -57,6 +68,11 @@ def add_EvaluationServicer_to_server(servicer, server):
                     servicer.Replay,
                     request_deserializer=driftloop_dot_contracts_dot_evaluation__pb2.ReplayRequest.FromString,
                     response_serializer=driftloop_dot_contracts_dot_evaluation__pb2.ReplayReply.SerializeToString,
+            ),
+            'Backtest': grpc.unary_unary_rpc_method_handler(
+                    servicer.Backtest,
+                    request_deserializer=driftloop_dot_contracts_dot_evaluation__pb2.BacktestRequest.FromString,
+                    response_serializer=driftloop_dot_contracts_dot_evaluation__pb2.BacktestReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -86,6 +102,33 @@ class Evaluation:
             '/driftloop.v1.Evaluation/Replay',
             driftloop_dot_contracts_dot_evaluation__pb2.ReplayRequest.SerializeToString,
             driftloop_dot_contracts_dot_evaluation__pb2.ReplayReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Backtest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftloop.v1.Evaluation/Backtest',
+            driftloop_dot_contracts_dot_evaluation__pb2.BacktestRequest.SerializeToString,
+            driftloop_dot_contracts_dot_evaluation__pb2.BacktestReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -61,6 +61,7 @@ class Checker:
         if self._parts.target is not None:
             self._target(self._parts.target)
         self._learners()
+        self._slices()
         return self.mistakes
 
     def _wrong(self, path: Path, found: str, wanted: str) -> None:
@@ -340,6 +341,13 @@ class Checker:
         for index, learner in enumerate(self._parts.learners):
             path = self._parts.path("learners", index)
             Apprentice(learner, self._parts.target, path, self._wrong).check(self._kinds)
+
+    def _slices(self) -> None:
+        judged = self._parts.evaluation
+        shown = {each.name: each for each in self._parts.features if not each.hidden}
+        for name in judged.slices if judged else ():
+            if name not in shown and "features" not in self._parts.lost:
+                self._unknown(("evaluation", "slices"), "feature", name, shown)
 
     def _target(self, target: Target) -> None:
         known = self._parts.by_topic()

@@ -206,6 +206,7 @@ class Evaluation(Strict):
     holdout: Holdout = Field(default_factory=Holdout)
     rule: Literal["paired_bootstrap"] = "paired_bootstrap"
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
+    slices: Annotated[tuple[Name, ...], Field(strict=False, max_length=20)] = ()  # features
 
 
 class Release(Strict):

@@ -5,10 +5,8 @@ once from the log. The chart library is inlined, nothing is loaded from anywhere
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from html import escape
-from pathlib import Path
 from typing import Any
 
 from driftloop.client.reading import events, records
@@ -18,43 +16,9 @@ from driftloop.kit.broker import Broker
 from driftloop.kit.errors import Malformed
 from driftloop.kit.message import parse
 from driftloop.web.feed import CONTROL
+from driftloop.web.paper import heading, paper, plot, said, table
 from driftloop.web.state import State
 
-STATIC = Path(__file__).parent / "static"
-PLOT = STATIC / "vendor" / "uplot"
-STYLE = """
-:root{color-scheme:light dark;--loop:#0b6e4f;--frozen:#b5462f;--mark:#c58b00}
-@media(prefers-color-scheme:dark){:root{--loop:#4cc38a;--frozen:#ff8a70;--mark:#f0c000}}
-body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2.2rem}
-table{border-collapse:collapse;width:100%;font-size:.9rem}.scroll{overflow-x:auto}
-th,td{text-align:left;padding:.25rem .6rem;border-bottom:1px solid #8884;vertical-align:top}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.won{font-size:1.05rem}
-"""
-DRAW = """
-const of = JSON.parse(document.getElementById("figures").textContent);
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const ink = getComputedStyle(document.body).color;
-const marks = {hooks: {draw: [(u) => {
-  u.ctx.save(); u.ctx.strokeStyle = colour("--mark"); u.ctx.setLineDash([4, 4]);
-  for (const at of of.released) {
-    const x = Math.round(u.valToPos(at, "x", true));
-    u.ctx.beginPath(); u.ctx.moveTo(x, u.bbox.top); u.ctx.lineTo(x, u.bbox.top + u.bbox.height);
-    u.ctx.stroke();
-  }
-  u.ctx.restore();
-}]}};
-const axis = {stroke: ink, grid: {stroke: "#8883"}, ticks: {stroke: "#8883"}};
-const root = document.getElementById("plot");
-const plot = new uPlot({
-  width: root.clientWidth, height: 320, plugins: [marks], axes: [axis, axis],
-  tzDate: (s) => uPlot.tzDate(new Date(s * 1e3), "UTC"),
-  series: [{label: "event time, UTC"},
-    {label: "loop", stroke: colour("--loop"), width: 2},
-    {label: "first model", stroke: colour("--frozen"), width: 2}],
-}, of.columns, root);
-addEventListener("resize", () => plot.setSize({width: root.clientWidth, height: 320}));
-"""
 VERSIONS = ("version", "learner", "rows learnt from", "bytes", "since", "why")
 Plain = Mapping[str, Any]
 
@@ -81,28 +45,24 @@ def document(broker: Broker, pipeline: str) -> dict[str, Any]:
 def page(told: Plain, title: str) -> str:
     """The whole file, of `document`'s figures."""
     loss = str(told["metric"] or "log_loss").replace("_", " ")
+    buckets = told["buckets"]
+    spans = zip(buckets["start_us"], buckets["end_us"], strict=True)
     parts = [
-        f"<h1>{escape(title)}</h1>",
-        *(f"<p class=won>{escape(line)}</p>" for line in summary(told)),
-        f"<h2>Mean {escape(loss)} over event time</h2>",
-        '<div id=plot role=img aria-label="mean loss of the loop and of its first model"></div>',
-        "<p>Dashed: another version went live.</p><h2>Versions</h2>",
-        _table(VERSIONS, _versions(told)),
-        "<h2>Retrains, and what came of each</h2>",
-        _table(("asked for by", "outcome", "version", "why"), _triggers(told)),
-        "<h2>Every row</h2>",
-        _table(("rows", "count"), _rows(told["totals"])),
+        said(summary(told)),
+        heading(f"Mean {loss} over event time"),
+        plot("mean loss of the loop and of its first model"),
+        "<p>Dashed: another version went live.</p>",
+        heading("Versions"),
+        table(VERSIONS, _versions(told)),
+        heading("Retrains, and what came of each"),
+        table(("asked for by", "outcome", "version", "why"), _triggers(told)),
+        heading("Every row"),
+        table(("rows", "count"), _rows(told["totals"])),
     ]
-    library = (PLOT / "uPlot.esm.js").read_text("utf-8").rpartition("export {")[0]
-    figures = json.dumps(_figures(told)).replace("<", "\\u003c")
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{escape(title)}</title><style>{(PLOT / 'uPlot.min.css').read_text('utf-8')}"
-        f"{STYLE}</style><body>{''.join(parts)}"
-        f'<script type="application/json" id="figures">{figures}</script>'
-        f'<script type="module">{library}{DRAW}</script></body></html>\n'
-    )
+    lines = {"loop": buckets["loop_loss"], "first model": buckets["frozen_loss"]}
+    times_s = [(start + end) / 2e6 for start, end in spans]
+    released_s = [band["from_us"] / 1e6 for band in told["bands"] if band["from_us"]]
+    return paper(title, parts, lines, times_s, released_s)
 
 
 def summary(told: Plain) -> list[str]:
@@ -127,14 +87,6 @@ def summary(told: Plain) -> list[str]:
             f"{name}: the loop {loop:.4f}, its first model on the same rows {frozen:.4f}. {won}."
         )
     return lines
-
-
-def _figures(told: Plain) -> dict[str, Any]:
-    buckets = told["buckets"]
-    spans = zip(buckets["start_us"], buckets["end_us"], strict=True)
-    times = [(start + end) / 2e6 for start, end in spans]
-    released = [band["from_us"] / 1e6 for band in told["bands"] if band["from_us"]]
-    return {"columns": [times, buckets["loop_loss"], buckets["frozen_loss"]], "released": released}
 
 
 def _versions(told: Plain) -> list[Sequence[object]]:
@@ -167,20 +119,6 @@ def _rows(totals: Plain) -> list[Sequence[object]]:
         "all": totals["predicted"],
     }
     return list(named.items())
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    cells = ("".join(_cell(cell) for cell in row) for row in rows)
-    body = "".join(f"<tr>{row}</tr>" for row in cells)
-    heads = "".join(f"<th scope=col>{escape(name)}</th>" for name in head)
-    none = "" if body else "<p>none</p>"
-    return f"<div class=scroll><table><thead><tr>{heads}</tr></thead>{body}</table></div>{none}"
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, int):
-        return f"<td class=n>{value:,}</td>"
-    return f"<td>{escape(str(value))}</td>"
 
 
 def _moment(us: int | None) -> str:

@@ -5,6 +5,7 @@ door.
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,14 +20,13 @@ from driftloop.kit.loop import LoopSpec
 from driftloop.kit.run import App, Kit
 from driftloop.kit.trace import here
 from driftloop.service import Declared, follow_pipelines
-from driftloop.spec import Target
 from services.evaluation.config import Config
 from services.evaluation.handlers import INPUTS, EvaluationTask
 from services.evaluation.meter import Meter
-from services.evaluation.plan import Champion, Places, Plan, ReplayPlan
+from services.evaluation.plan import Champion, HistoryPlan, Places, Plan, ReplayPlan
 from services.evaluation.rpc import Doors
 
-JUDGE = "services.evaluation.judge"
+JUDGE, HISTORY = "services.evaluation.judge", "services.evaluation.history"
 TICK_S = 0.1  # how soon a child's end is seen
 NICE = 5  # a judgement gives way to what must be answered now
 
@@ -34,7 +34,7 @@ NICE = 5  # a judgement gives way to what must be answered now
 def build(config: Config, kit: Kit) -> App:
     bench, wake = Bench(config, kit), threading.Event()
     registry = RegistryStub(kit.channel(kit.common.driftloop_registry))
-    doors = Doors(registry, bench.target, bench.replay, kit.clock)
+    doors = Doors(registry, bench.declared, bench.asked, kit.clock)
     subscription = Subscription(
         "evaluation-control", INPUTS, kit.transactional_id("control", "all"),
         start=dict.fromkeys(INPUTS, "earliest"))  # fmt: skip
@@ -58,7 +58,9 @@ class Bench:
     def __init__(self, config: Config, kit: Kit) -> None:
         self._config, self._kit = config, kit
         self._children = kit.children([JUDGE])
-        self._replays = kit.children([JUDGE])  # of the doors' threads; the loop's are its own
+        self._replays = kit.children(
+            [JUDGE, HISTORY]
+        )  # of the doors' threads; the loop's are its own
         self.meter = Meter(kit.metrics)
         kit.metrics.before_scrape(self._show)
         self._pipelines: dict[str, Declared] = {}  # filled by the followers' threads
@@ -70,7 +72,7 @@ class Bench:
         )
 
     def open(self) -> None:
-        pipelines = follow_pipelines(self._kit, self._declared, self._removed)
+        pipelines = follow_pipelines(self._kit, self._taken, self._removed)
         released = self._kit.follow(topics.MODEL_RELEASED.topic(), self._released)
         self._followers = [pipelines, released]
 
@@ -80,9 +82,8 @@ class Bench:
     def champion(self, pipeline: str, generation: int) -> Champion:
         return self._live.get((pipeline, generation), Champion())
 
-    def target(self, pipeline: str) -> Target | None:
-        declared = self._pipelines.get(pipeline)
-        return declared.pipeline.target if declared else None
+    def declared(self, pipeline: str) -> Declared | None:
+        return self._pipelines.get(pipeline)
 
     def start(self, trained: ModelTrained, champion: Champion) -> Child | None:
         declared = self._pipelines.get(trained.pipeline)
@@ -97,16 +98,19 @@ class Bench:
             seconds_max=self._config.seconds_max, memory_mb_max=self._config.memory_mb_max,
             nice=NICE)  # fmt: skip
 
-    def replay(self, plan: ReplayPlan) -> Child:
+    def asked(self, plan: ReplayPlan | HistoryPlan) -> Child:
+        work = f"{JUDGE}:replay"
+        if isinstance(plan, HistoryPlan):
+            plan, work = replace(plan, archive=self._config.archive), f"{HISTORY}:history"
         return self._replays.start(
-            "replay", f"{JUDGE}:replay", {"plan": plan, "places": self._places},
+            "replay", work, {"plan": plan, "places": self._places},
             seconds_max=self._config.seconds_max, memory_mb_max=self._config.memory_mb_max,
             nice=NICE)  # fmt: skip
 
     def _show(self) -> None:
         self.meter.working(self._children.at_work + self._replays.at_work)
 
-    def _declared(self, declared: Declared) -> None:
+    def _taken(self, declared: Declared) -> None:
         self._pipelines[declared.name] = declared
         self.meter.declared(declared.name)
 

@@ -40,6 +40,40 @@ class ReplayPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Rival:
+    """One that is scored in a backtest: `model` are its bytes, else those of `digest` are fetched;
+    `live`: what was answered at the time. `window`, in bytes: what it was fitted on.
+    """
+
+    name: str
+    digest: str = ""
+    model: bytes = b""
+    live: bool = False
+    window: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPlan:
+    """A backtest: the rows of [from_us, to_us) of event time, or those of `window`, in bytes, from
+    the log or the archive. `names`: the features, in the order of the columns.
+    """
+
+    pipeline: str
+    generation: int
+    partitions: int
+    names: tuple[str, ...]
+    classes: int
+    metric: str
+    threshold: float
+    rivals: tuple[Rival, ...]
+    slices: tuple[str, ...] = ()
+    from_us: int = 0
+    to_us: int = 0
+    window: bytes = b""
+    archive: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Places:
     """Where the child finds the log and the registry."""
 

@@ -132,6 +132,29 @@ def test_dead_letters_are_listed_shown_and_sent_back(
     eventually(lambda: len(told(run("dead", "list", stream, "--json"))) > before, within_s=20)
 
 
+def test_history_is_replayed_through_any_models_and_two_are_compared(
+    run: Run, looped: Looped, tmp_path: Path
+) -> None:
+    stream, page = looped.stream, tmp_path / "report.html"
+    newest = f"{stream}@{looped.version}"
+    words = ["--candidate", "live", "--candidate", newest, "--html", str(page), "--json"]
+
+    replayed = told(run("replay", stream, "--slice", "sensor", *words))
+
+    live, model = replayed["models"]
+    assert replayed["rows"] > 6_000
+    scored = [each for each in looped.world.statistics(stream) if each.version]
+    assert live["rows"] == sum(each.scored for each in scored)
+    realised = sum(each.loss_sum for each in scored) / live["rows"]
+    assert live["loss"] == pytest.approx(realised, rel=1e-5)
+    assert model["seen_rows"] > 500
+    assert {each["value"] for each in model["slices"]} == {"0", "1", "2", "3"}
+    assert newest in page.read_text("utf-8")
+    said = run("compare", f"{stream}@1", newest).output
+    assert f"{newest} is better than {stream}@1" in said
+    assert "lightgbm" in said
+
+
 def test_a_retrain_by_hand_is_answered_and_its_run_ends(run: Run, looped: Looped) -> None:
     run("retrain", looped.stream, "--reason", "to see one")
 

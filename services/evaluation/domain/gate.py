@@ -71,7 +71,7 @@ def judge(gains: Mapping[str, Floats], rule: Rule, seed: int) -> Ruling:
         reason = f"{rows} held-out rows are too few, wanted at least {rule.rows_min}"
         idle = [Judgement(name, 0.0, 0.0, 1.0, False, reason) for name in gains]
         return Ruling(tuple(idle), "", reason)
-    means = {name: _means(gain, rule, seed) for name, gain in gains.items()}
+    means = {name: block_means(gain, rule, seed) for name, gain in gains.items()}
     p_values = {name: _p_value(drawn) for name, drawn in means.items()}
     judgements = _in_order(gains, means, p_values, rule)
     return _ruling(
@@ -84,9 +84,9 @@ def seed_of(run_id: str) -> int:
     return int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:8], "little")
 
 
-def _means(gain: Floats, rule: Rule, seed: int) -> Floats:
-    """[resamples] mean gain over blocks drawn with replacement; the same draws for each
-    candidate.
+def block_means(gain: Floats, rule: Rule, seed: int) -> Floats:
+    """[resamples] mean gain over blocks of consecutive rows drawn with replacement (Künsch, 1989);
+    the same draws for each candidate.
     """
     edges = np.linspace(0, len(gain), rule.blocks + 1).astype(np.int64)
     sums, counts = np.add.reduceat(gain, edges[:-1]), np.diff(edges)
