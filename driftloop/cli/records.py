@@ -20,6 +20,7 @@ At = "event time, ISO 8601; UTC without a zone"
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command()(windows)
+    app.command()(trials)
     app.command()(rebuild)
     app.command()(quarantine)
 
@@ -34,6 +35,29 @@ def windows(ctx: typer.Context, pipeline: PipelineName, as_program: Json = False
     rows = [[f"{pipeline}@{one['version']}", one["aliases"], *_row(one)] for one in found]
     heads = ["model", "alias", "rows", "from", "to", "sha256", "window", "archived in"]
     table(heads, rows, f"windows of {pipeline}")
+
+
+def trials(
+    ctx: typer.Context,
+    pipeline: PipelineName,
+    run_id: Annotated[str, typer.Option("--run", help="of one run; else of all")] = "",
+    as_program: Json = False,
+) -> None:
+    """What searches for parameters have tried, and what came of each: as they go."""
+    found = client(ctx).trials(pipeline, run_id)
+    if as_program:
+        as_json(found)
+        return
+    rows = [
+        [
+            one["run_id"], one["candidate"], one["number"], one["state"], one["loss"],
+            ", ".join(f"{name} {value}" for name, value in (one["params"] or {}).items()),
+            one["error"],
+        ]
+        for one in found
+    ]  # fmt: skip
+    heads = ["run", "candidate", "trial", "state", "loss", "params", "error"]
+    table(heads, rows, f"trials of {pipeline}")
 
 
 def rebuild(

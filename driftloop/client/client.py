@@ -298,6 +298,18 @@ class Client(Asking):
             self._declared(pipeline)  # nothing to tell of what there is not
         return story.timeline(found)
 
+    def trials(self, pipeline: str, run_id: str = "") -> list[Plain]:
+        """Sets of parameters that searches have tried, as training told them, the oldest first; of
+        one run where it is named.
+        """
+        found = reading.events(self._broker, topics.TRAINING_PROGRESS.topic(), pipeline)
+        return [
+            {"run_id": each.message.run_id, "candidate": each.message.candidate}
+            | plain(each.message.trial)
+            for each in found
+            if each.message.HasField("trial") and run_id in ("", each.message.run_id)
+        ]
+
     def watch(self, pipeline: str) -> Watch:
         """The live view's feed, a context."""
         self._declared(pipeline)

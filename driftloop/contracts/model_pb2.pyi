@@ -48,8 +48,26 @@ class Window(_message.Message):
     without: _containers.RepeatedCompositeFieldContainer[Span]
     def __init__(self, ranges: _Optional[_Iterable[_Union[OffsetRange, _Mapping[str, object]]]] = ..., start_us: _Optional[int] = ..., end_us: _Optional[int] = ..., rows: _Optional[int] = ..., rows_sha256: _Optional[str] = ..., from_us: _Optional[int] = ..., to_us: _Optional[int] = ..., without: _Optional[_Iterable[_Union[Span, _Mapping[str, object]]]] = ...) -> None: ...
 
+class Tuning(_message.Message):
+    __slots__ = ("trials", "pruned", "failed", "loss", "own_loss", "sampler", "stopped")
+    TRIALS_FIELD_NUMBER: _ClassVar[int]
+    PRUNED_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    LOSS_FIELD_NUMBER: _ClassVar[int]
+    OWN_LOSS_FIELD_NUMBER: _ClassVar[int]
+    SAMPLER_FIELD_NUMBER: _ClassVar[int]
+    STOPPED_FIELD_NUMBER: _ClassVar[int]
+    trials: int
+    pruned: int
+    failed: int
+    loss: float
+    own_loss: float
+    sampler: str
+    stopped: str
+    def __init__(self, trials: _Optional[int] = ..., pruned: _Optional[int] = ..., failed: _Optional[int] = ..., loss: _Optional[float] = ..., own_loss: _Optional[float] = ..., sampler: _Optional[str] = ..., stopped: _Optional[str] = ...) -> None: ...
+
 class Candidate(_message.Message):
-    __slots__ = ("name", "kind", "digest", "bytes", "window", "fit_s", "export_s", "parity_max", "error", "params", "seed", "libraries", "threads", "cpu", "code", "chance")
+    __slots__ = ("name", "kind", "digest", "bytes", "window", "fit_s", "export_s", "parity_max", "error", "params", "seed", "libraries", "threads", "cpu", "code", "chance", "tuning")
     class LibrariesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -73,6 +91,7 @@ class Candidate(_message.Message):
     CPU_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     CHANCE_FIELD_NUMBER: _ClassVar[int]
+    TUNING_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: str
     digest: str
@@ -89,7 +108,8 @@ class Candidate(_message.Message):
     cpu: str
     code: str
     chance: str
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., digest: _Optional[str] = ..., bytes: _Optional[int] = ..., window: _Optional[_Union[Window, _Mapping[str, object]]] = ..., fit_s: _Optional[float] = ..., export_s: _Optional[float] = ..., parity_max: _Optional[float] = ..., error: _Optional[str] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, object]]] = ..., seed: _Optional[int] = ..., libraries: _Optional[_Mapping[str, str]] = ..., threads: _Optional[int] = ..., cpu: _Optional[str] = ..., code: _Optional[str] = ..., chance: _Optional[str] = ...) -> None: ...
+    tuning: Tuning
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., digest: _Optional[str] = ..., bytes: _Optional[int] = ..., window: _Optional[_Union[Window, _Mapping[str, object]]] = ..., fit_s: _Optional[float] = ..., export_s: _Optional[float] = ..., parity_max: _Optional[float] = ..., error: _Optional[str] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, object]]] = ..., seed: _Optional[int] = ..., libraries: _Optional[_Mapping[str, str]] = ..., threads: _Optional[int] = ..., cpu: _Optional[str] = ..., code: _Optional[str] = ..., chance: _Optional[str] = ..., tuning: _Optional[_Union[Tuning, _Mapping[str, object]]] = ...) -> None: ...
 
 class ModelTrained(_message.Message):
     __slots__ = ("run_id", "pipeline", "generation", "declaration", "candidates", "holdout", "outcome", "reason", "code", "cpu")

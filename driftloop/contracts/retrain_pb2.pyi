@@ -1,4 +1,5 @@
 from driftloop.contracts import model_pb2 as _model_pb2
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -90,7 +91,7 @@ class RetrainResolved(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., outcome: _Optional[str] = ..., reason: _Optional[str] = ..., run_id: _Optional[str] = ..., trigger: _Optional[str] = ..., deadline_ms: _Optional[int] = ...) -> None: ...
 
 class TrainingProgress(_message.Message):
-    __slots__ = ("run_id", "pipeline", "generation", "stage", "candidate", "done", "rows", "seconds")
+    __slots__ = ("run_id", "pipeline", "generation", "stage", "candidate", "done", "rows", "seconds", "trial")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
@@ -99,6 +100,7 @@ class TrainingProgress(_message.Message):
     DONE_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
+    TRIAL_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     pipeline: str
     generation: int
@@ -107,7 +109,22 @@ class TrainingProgress(_message.Message):
     done: float
     rows: int
     seconds: float
-    def __init__(self, run_id: _Optional[str] = ..., pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., stage: _Optional[str] = ..., candidate: _Optional[str] = ..., done: _Optional[float] = ..., rows: _Optional[int] = ..., seconds: _Optional[float] = ...) -> None: ...
+    trial: Trial
+    def __init__(self, run_id: _Optional[str] = ..., pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., stage: _Optional[str] = ..., candidate: _Optional[str] = ..., done: _Optional[float] = ..., rows: _Optional[int] = ..., seconds: _Optional[float] = ..., trial: _Optional[_Union[Trial, _Mapping[str, object]]] = ...) -> None: ...
+
+class Trial(_message.Message):
+    __slots__ = ("number", "state", "loss", "params", "error")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    LOSS_FIELD_NUMBER: _ClassVar[int]
+    PARAMS_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    state: str
+    loss: float
+    params: _struct_pb2.Struct
+    error: str
+    def __init__(self, number: _Optional[int] = ..., state: _Optional[str] = ..., loss: _Optional[float] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, object]]] = ..., error: _Optional[str] = ...) -> None: ...
 
 class ServingAcknowledged(_message.Message):
     __slots__ = ("pipeline", "generation", "version", "digest", "replica", "partitions", "calls", "at_ms", "run_id")

@@ -54,10 +54,13 @@ class Apprentice:
             self._params(name, known[name].params)
 
     def _params(self, whose: str, known: Collection[str] | None) -> None:
-        for name in self._learner.params if known is not None else ():
+        search = self._learner.search
+        named: list[tuple[Path, str]] = [(("params", name), name) for name in self._learner.params]
+        named += [(("search", "space", name), name) for name in (search.space if search else ())]
+        for path, name in named if known is not None else ():
             if name not in (known or ()):
-                at = (*self._path, "params", name)
-                self._wrong(at, f"{name!r}, which {whose} has not", one_of(known or (), name))
+                found = f"{name!r}, which {whose} has not"
+                self._wrong((*self._path, *path), found, one_of(known or (), name))
 
     def _weights(self) -> None:
         given = self._learner.weights.classes

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from driftloop.spec.scalars import ClassWeights, Duration, LearnerWindow, Scalar, duration_us
+from driftloop.spec.scalars import (
+    ClassWeights,
+    Duration,
+    LearnerWindow,
+    Scalar,
+    duration_us,
+    wrong,
+)
 from driftloop.spec.strict import Name, Strict
 
 
@@ -19,6 +26,49 @@ class Weights(Strict):
     classes: ClassWeights | None = None
 
 
+class Span(Strict):
+    """Numbers from `low` to `high`, both of them too; whole ones where both are. `log`: as likely
+    between 1 and 10 as between 10 and 100.
+    """
+
+    low: int | float
+    high: int | float
+    log: bool = False
+    step: int | float | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low >= self.high:
+            raise wrong(self.low, f"less than high, {self.high}")
+        if self.log and (self.low <= 0 or self.step is not None):
+            raise wrong("log", "a low above 0, and no step")
+        return self
+
+
+Choices = Annotated[tuple[Scalar, ...], Field(strict=False, min_length=1, max_length=100)]
+
+
+class Search(Strict):
+    """Parameters that are chosen by trials at each retrain. `validation`: rolling (origin) and
+    blocked leave a gap as long as the target's horizon; kfold and stratified mix rows of all times.
+    """
+
+    space: Annotated[dict[str, Choices | Span], Field(min_length=1, max_length=30)]
+    trials: Annotated[int, Field(ge=1, le=10_000)] = 20
+    seconds: Duration = duration_us("1m")
+    sampler: Literal["tpe", "random", "grid"] = "tpe"
+    pruner: Literal["median", "hyperband", "asha", "none"] = "median"
+    validation: Literal["rolling", "blocked", "kfold", "stratified"] = "rolling"
+    folds: Annotated[int, Field(ge=2, le=20)] = 3
+
+    @model_validator(mode="after")
+    def _listed(self) -> Self:
+        spans = [name for name, one in self.space.items() if isinstance(one, Span)]
+        if self.sampler == "grid" and spans:
+            raise wrong(spans[0], "a list of choices, as sampler: grid goes through all of them")
+        return self
+
+
 class Learner(Strict):
     """A candidate of every retrain."""
 
@@ -26,6 +76,7 @@ class Learner(Strict):
     kind: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,60}$")]  # or a package's own
     estimator: Name | None = None
     params: dict[str, Scalar] = Field(default_factory=dict)
+    search: Search | None = None
     weights: Weights = Field(default_factory=Weights)
     window: LearnerWindow = "all"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1

@@ -28,7 +28,7 @@ from services.training.handlers import INPUTS, TrainingTask
 from services.training.housekeeping import Housekeeping, Models
 from services.training.jobs import Command, Dataset, Order
 from services.training.meter import Meter
-from services.training.plan import LearnerPlan, Places, Plan
+from services.training.plan import LearnerPlan, Places, Plan, SearchPlan
 from services.training.rpc import Doors
 
 FIT = "services.training.fit"
@@ -216,6 +216,28 @@ def _learner(one: spec.Learner, target: spec.Target) -> LearnerPlan:
         one.newest_us,
         one.since_change,
         _weighing(one.weights, target),
+        _search(one, target),
+    )
+
+
+def _search(one: spec.Learner, target: spec.Target) -> SearchPlan | None:
+    """The gap is the horizon: by then a row has its label, or never gets one."""
+    asked = one.search
+    if asked is None:
+        return None
+    space = {
+        name: list(each) if isinstance(each, tuple) else each.model_dump()
+        for name, each in asked.space.items()
+    }
+    return SearchPlan(
+        space,
+        asked.trials,
+        asked.seconds / 1e6,
+        asked.sampler,
+        asked.pruner,
+        asked.validation,
+        asked.folds,
+        target.horizon,
     )
 
 

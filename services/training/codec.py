@@ -9,7 +9,12 @@ from typing import Any
 
 from driftloop.contracts import topics
 from driftloop.contracts.model_pb2 import ModelTrained, Window
-from driftloop.contracts.retrain_pb2 import RetrainRequested, RetrainResolved, TrainingProgress
+from driftloop.contracts.retrain_pb2 import (
+    RetrainRequested,
+    RetrainResolved,
+    TrainingProgress,
+    Trial,
+)
 from driftloop.dataset import Range, ranges_of
 from driftloop.kit.errors import Malformed
 from driftloop.kit.events import Event, from_json
@@ -110,7 +115,7 @@ def failed(run: Run, declaration: int, outcome: str, reason: str) -> ModelTraine
 
 
 def progress(run: Run, report: Mapping[str, Any]) -> TrainingProgress:
-    return TrainingProgress(
+    message = TrainingProgress(
         run_id=run.run_id,
         pipeline=run.pipeline,
         generation=run.generation,
@@ -120,6 +125,11 @@ def progress(run: Run, report: Mapping[str, Any]) -> TrainingProgress:
         rows=int(report.get("rows", 0)),
         seconds=float(report.get("seconds", 0.0)),
     )
+    if trial := report.get("trial"):
+        number, state, error = trial["number"], trial["state"], trial["error"]
+        message.trial.CopyFrom(Trial(number=number, state=state, loss=trial["loss"], error=error))
+        message.trial.params.update(dict(trial["params"]))
+    return message
 
 
 def _wrong(message: RetrainRequested, partitions: int) -> str:

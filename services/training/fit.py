@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import lightgbm  # noqa: F401  # loaded here, once, for all children
@@ -19,7 +20,7 @@ import sklearn.ensemble  # noqa: F401  # the same
 import xgboost  # noqa: F401  # the same
 
 from driftloop import dataset
-from driftloop.contracts.model_pb2 import Candidate, ModelTrained, Window
+from driftloop.contracts.model_pb2 import Candidate, ModelTrained, Tuning, Window
 from driftloop.dataset import Envelopes, Range, Rows
 from driftloop.event_times import narrowed
 from driftloop.kit import rpc, rpc_trace
@@ -35,8 +36,9 @@ from services.training.domain import cut, newest, weights
 from services.training.learners import SHIPPED
 from services.training.learners.parity import PARITY_MAX, Parity, measured
 from services.training.made import THREADS, code_digest, cpu_features, libraries
-from services.training.plan import LearnerPlan, Plan, recipe
+from services.training.plan import LearnerPlan, Plan, SearchPlan, recipe
 from services.training.store import Store
+from services.training.tuning import Trial, tune
 
 CLASSES_MIN = 2  # one class, or one number, alone says nothing
 PLAIN = (ValueError, Unknown, DriftloopError)  # whose texts are meant for people
@@ -157,7 +159,7 @@ class Workshop:
         ):  # at first everything is within the newest weeks: one fit serves both
             return _as(twin, candidate)
         # a learner is others' code, and so are the libraries that it calls
-        candidate.error = told(lambda: self._make(learner, mine, candidate, done), PLAIN)
+        candidate.error = told(lambda: self._made(learner, mine, candidate, done), PLAIN)
         if candidate.error:
             candidate.digest, candidate.bytes = "", 0
         return candidate
@@ -174,6 +176,46 @@ class Workshop:
         """One candidate again, on the rows of its record. ValueError and its like: why there is no
         model."""
         self._make(learner, rows, candidate, 0.0)
+
+    def _made(self, learner: LearnerPlan, rows: Rows, candidate: Candidate, done: float) -> None:
+        """As `_make`, by the parameters that a search finds where one is asked for."""
+        if learner.search is not None:
+            learner = self._tuned(learner, learner.search, rows, candidate, done)
+        self._make(learner, rows, candidate, done)
+
+    def _tuned(
+        self,
+        learner: LearnerPlan,
+        search: SearchPlan,
+        rows: Rows,
+        candidate: Candidate,
+        done: float,
+    ) -> LearnerPlan:
+        """The learner with what was found. ValueError: nothing was."""
+        examples = _examples(rows, self._plan, learner)
+
+        def tell(trial: Trial) -> None:
+            share = done + (trial.number + 1) / search.trials / len(self._plan.learners)
+            self._tell("tuning", learner.name, min(share, 1.0), len(rows), asdict(trial))
+
+        with self._steps.step("tune", learner.name, candidate=learner.name, rows=len(rows)):
+            kind = _kind(learner.kind)
+            of = examples, learner.params, learner.seed, search, self._clock, tell
+            tuned = tune(kind(), *of)
+        states = [trial.state for trial in tuned.trials]
+        candidate.tuning.CopyFrom(
+            Tuning(
+                trials=len(states),
+                pruned=states.count("pruned"),
+                failed=states.count("failed"),
+                loss=tuned.loss,
+                own_loss=tuned.own_loss,
+                sampler=search.sampler,
+                stopped=tuned.stopped,
+            )
+        )
+        candidate.params.update(dict(tuned.params))
+        return replace(learner, params=tuned.params, search=None)
 
     def _make(self, learner: LearnerPlan, rows: Rows, candidate: Candidate, done: float) -> None:
         """Fit, export, check, upload. ValueError and its like: why there is no model."""
@@ -226,9 +268,17 @@ class Workshop:
             cpu=cpu_features(),
         )
 
-    def _tell(self, stage: str, candidate: str = "", done: float = 0.0, rows: int = 0) -> None:
+    def _tell(
+        self,
+        stage: str,
+        candidate: str = "",
+        done: float = 0.0,
+        rows: int = 0,
+        trial: dict[str, Any] | None = None,
+    ) -> None:
         self._report(
             {
+                **({"trial": trial} if trial else {}),
                 "stage": stage,
                 "candidate": candidate,
                 "done": done,
@@ -314,7 +364,8 @@ def _differing(parity: Parity, rows: Rows) -> str:
 
 
 def _recipe(learner: LearnerPlan, window: Window) -> str:
-    return json.dumps([recipe(learner), window.rows_sha256], sort_keys=True)
+    search = asdict(learner.search) if learner.search else None
+    return json.dumps([recipe(learner), search, window.rows_sha256], sort_keys=True)
 
 
 def _as(twin: Candidate, candidate: Candidate) -> Candidate:

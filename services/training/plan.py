@@ -15,6 +15,22 @@ from services.training.domain import EVEN, Limits, Weighing
 
 
 @dataclass(frozen=True, slots=True)
+class SearchPlan:
+    """How a learner's parameters are searched for. `space`: name → a list of choices, or {"low",
+    "high", "log", "step"}; `gap_us`: how long labels take.
+    """
+
+    space: Mapping[str, Any]
+    trials: int = 20
+    seconds: float = 60.0
+    sampler: str = "tpe"
+    pruner: str = "median"
+    validation: str = "rolling"
+    folds: int = 3
+    gap_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class LearnerPlan:
     """One learner of the pipeline file. `window_us` None: everything; `since_change`: what came
     since the change that was detected, where one was.
@@ -27,6 +43,7 @@ class LearnerPlan:
     window_us: int | None = None
     since_change: bool = False
     weighing: Weighing = EVEN
+    search: SearchPlan | None = None  # what it finds becomes `params` before the fit
 
 
 def recipe(learner: LearnerPlan) -> dict[str, str]:

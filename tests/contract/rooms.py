@@ -18,6 +18,8 @@ DECISION = (
     "river.*",
     "lightgbm",
     "lightgbm.*",
+    "optuna",
+    "optuna.*",
     "sklearn",
     "sklearn.*",
     "onnx",
@@ -169,6 +171,12 @@ ROOMS: Sequence[Room] = (
         "River's learners as ONNX: a library of its own, which others may import",
     ),
     Room(
+        r"driftloop\.folds",
+        ("numpy", "numpy.*"),
+        CLOCKS,
+        "numbers of rows alone",
+    ),
+    Room(
         r"driftloop\.statistics",
         ("numpy", "numpy.*"),
         CLOCKS,
@@ -308,8 +316,19 @@ ROOMS: Sequence[Room] = (
         rf"services\.{SERVICE}\.(rpc|calls)", (*OWN, *CONTRACTS, *PROTO, *SPEC, *DATA, *KIT, "grpc")
     ),
     Room(
-        rf"services\.{SERVICE}\.(onnx|learners.*|fit.*|rebuild|export.*)",
-        (*OWN, *CONTRACTS, *PROTO, *SPEC, *DATA, *KIT, *DECISION, *PLUGINS, *RECORD),
+        rf"services\.{SERVICE}\.(onnx|learners.*|fit.*|tuning|rebuild|export.*)",
+        (
+            *OWN,
+            *CONTRACTS,
+            *PROTO,
+            *SPEC,
+            *DATA,
+            *KIT,
+            *DECISION,
+            *PLUGINS,
+            *RECORD,
+            "driftloop.folds",
+        ),
     ),
     Room(
         rf"services\.{SERVICE}(\..*)?",

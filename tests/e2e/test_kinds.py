@@ -74,6 +74,17 @@ def test_a_call_is_answered_in_the_targets_own_kind(
         assert np.argmax(said["probabilities"]) == said["label"] < len(NAMES)
 
 
+@pytest.mark.parametrize("stream", TARGETS)
+def test_each_trial_of_a_search_is_told(
+    turned: World, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told_ = run(turned, monkeypatch, "trials", stream, "--json")
+    for run_ in turned.finished(stream):
+        assert sum(trial["run_id"] == run_.run_id for trial in told_) == 2
+    assert {trial["params"]["max_depth"] for trial in told_} == {2, 4}
+    assert {trial["state"] for trial in told_} <= {"complete", "pruned"}
+
+
 @pytest.mark.parametrize(
     ("stream", "rule", "says"),
     [("grades", "unknown_class", "'none'"), ("sums", "not_finite", "'1e+300'")],
@@ -117,7 +128,8 @@ def told(stream: str) -> str:
     if stream == "sums":
         text = text.replace("on: log_loss", "on: squared_error")
     river = "kind: river, estimator: LogisticRegression"
-    return text.replace(river, "kind: xgboost, params: {n_estimators: 30}")
+    search = "{space: {max_depth: [2, 4]}, sampler: grid, folds: 2, seconds: 5s}"
+    return text.replace(river, f"kind: xgboost, params: {{n_estimators: 30}}, search: {search}")
 
 
 def losses(messages: list[Statistics]) -> tuple[float, float]:

@@ -97,7 +97,7 @@ def test_a_recipe_says_all_of_a_learner_but_its_window() -> None:
     learner = LearnerPlan("x", "lightgbm", {"a": 3, "b": 0.5, "c": ["d"], "e": True}, 7)
     learner = replace(learner, weighing=Weighing(5, classes=(1.0, 2.0)))
     assert of_recipe("x", recipe(learner)) == learner
-    windows = {"window_us", "since_change"}
+    windows = {"window_us", "since_change", "search"}  # what a search found is in the params
     carried = {"name", "kind", "params", "seed", "weighing"}  # a new one belongs into `recipe` too
     assert {one.name for one in fields(LearnerPlan)} == carried | windows
 
