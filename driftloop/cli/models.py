@@ -5,6 +5,7 @@ promote and roll back.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -30,8 +31,34 @@ def add_to(app: typer.Typer) -> None:
     app.command()(explain)
 
 
-def listed(ctx: typer.Context, pipeline: PipelineName, as_program: Json = False) -> None:
-    """The versions of a pipeline's model."""
+def listed(
+    ctx: typer.Context,
+    words: Annotated[
+        list[str], typer.Argument(metavar="PIPELINE | add PIPELINE FILE.onnx", show_default=False)
+    ],
+    note: Annotated[str, typer.Option(help="of add: kept with the model")] = "",
+    as_program: Json = False,
+) -> None:
+    """The versions of a pipeline's model. `add`: an ONNX of your own enters, and the gate judges it
+    on the newest labelled rows."""
+    if len(words) == 3 and words[0] == "add":
+        _add(ctx, words[1], Path(words[2]), note, as_program)
+        return
+    if len(words) != 1:
+        found = " ".join(words)
+        raise Refused(f"models {found}: wanted models PIPELINE, or models add PIPELINE FILE.onnx")
+    _list(ctx, words[0], as_program)
+
+
+def _add(ctx: typer.Context, pipeline: str, path: Path, note: str, as_program: bool) -> None:
+    request_id = client(ctx).add_model(pipeline, path, note)
+    if as_program:
+        as_json({"request_id": request_id})
+        return
+    typer.echo(f"request {request_id}; `driftloop explain {pipeline}` tells what the gate says")
+
+
+def _list(ctx: typer.Context, pipeline: str, as_program: bool) -> None:
     found = client(ctx).models(pipeline)
     if as_program:
         as_json(found)

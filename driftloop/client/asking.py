@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from driftloop import spec
@@ -12,9 +13,10 @@ from driftloop.client.addresses import person
 from driftloop.client.calls import DEADLINE_S, Calls
 from driftloop.client.plain import Instant, Plain, instant_us, plain
 from driftloop.contracts.evaluation_pb2 import BacktestRequest, Contender
-from driftloop.contracts.model_pb2 import Span
+from driftloop.contracts.model_pb2 import Given, Span
 from driftloop.contracts.registry_pb2 import (
     ApplyRequest,
+    ArtifactChunk,
     ModelRequest,
     ModelsRequest,
     PromoteRequest,
@@ -29,6 +31,7 @@ from driftloop.plugins import LEARNERS, names
 from driftloop.spec.learners import SHIPPED
 
 BACKTEST_S = 3_600.0  # evaluation's own limit, EVALUATION_SECONDS_MAX, is below it
+CHUNK_BYTES, UPLOAD_S = 1 << 20, 60.0
 REBUILD_S = 3_600.0  # training's own limit, TRAINING_REBUILD_SECONDS_MAX, is below it
 
 
@@ -158,6 +161,22 @@ class Asking:
             one = int(self.model(pipeline, 0, one)["version"])
         return Contender(version=one)
 
+    def add_model(self, pipeline: str, path: Path, note: str = "") -> str:
+        """Enter an ONNX model that was fitted elsewhere: it is judged by the gate on the newest
+        labelled rows, which it must not have seen, and released if it is better. Its input
+        `features` [rows, k] float holds the pipeline's features in order; its outputs are those of
+        the pipeline's own models. Gives back the request's id. Refused: no file, no such pipeline.
+        """
+        model = _model_file(path)
+        digest = hashlib.sha256(model).hexdigest()
+        with self._calls.registry() as registry:
+            registry.Upload(_chunks(model, digest, pipeline), timeout=UPLOAD_S)
+        given = Given(name=path.stem, digest=digest, bytes=len(model), note=note)
+        reason = f"{path.name} is given" + (f": {note}" if note else "")
+        request = TrainRequest(pipeline=pipeline, reason=reason, by=person(), given=given)
+        with self._calls.training() as training:
+            return training.Train(request, timeout=DEADLINE_S).request_id
+
     def retrain(
         self,
         pipeline: str,
@@ -180,10 +199,22 @@ class Asking:
         return predicting.predict(self._calls, pipeline, row)
 
 
+def _chunks(model: bytes, digest: str, pipeline: str) -> Iterator[ArtifactChunk]:
+    """The first chunk carries the head."""
+    head = ArtifactChunk(digest=digest, pipeline=pipeline, bytes=len(model))
+    for start in range(0, len(model), CHUNK_BYTES):
+        head.data = model[start : start + CHUNK_BYTES]
+        yield head
+        head = ArtifactChunk()
+
+
 def _model_file(path: Path) -> bytes:
     if not path.is_file():
         raise Refused(f"{path}: no such file")
-    return path.read_bytes()
+    model = path.read_bytes()
+    if not model:
+        raise Refused(f"{path}: it is empty, wanted an ONNX model")
+    return model
 
 
 def file_text(path: Path) -> str:

@@ -66,6 +66,18 @@ class Tuning(_message.Message):
     stopped: str
     def __init__(self, trials: _Optional[int] = ..., pruned: _Optional[int] = ..., failed: _Optional[int] = ..., loss: _Optional[float] = ..., own_loss: _Optional[float] = ..., sampler: _Optional[str] = ..., stopped: _Optional[str] = ...) -> None: ...
 
+class Given(_message.Message):
+    __slots__ = ("name", "digest", "bytes", "note")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    digest: str
+    bytes: int
+    note: str
+    def __init__(self, name: _Optional[str] = ..., digest: _Optional[str] = ..., bytes: _Optional[int] = ..., note: _Optional[str] = ...) -> None: ...
+
 class Candidate(_message.Message):
     __slots__ = ("name", "kind", "digest", "bytes", "window", "fit_s", "export_s", "parity_max", "error", "params", "seed", "libraries", "threads", "cpu", "code", "chance", "tuning")
     class LibrariesEntry(_message.Message):

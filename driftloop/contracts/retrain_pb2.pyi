@@ -49,7 +49,7 @@ class DriftDetected(_message.Message):
     def __init__(self, pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., evidence: _Optional[_Union[Evidence, _Mapping[str, object]]] = ...) -> None: ...
 
 class RetrainRequested(_message.Message):
-    __slots__ = ("pipeline", "generation", "trigger", "reason", "suppressed", "evidence", "by", "window", "drift_id")
+    __slots__ = ("pipeline", "generation", "trigger", "reason", "suppressed", "evidence", "by", "window", "drift_id", "given")
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     TRIGGER_FIELD_NUMBER: _ClassVar[int]
@@ -59,6 +59,7 @@ class RetrainRequested(_message.Message):
     BY_FIELD_NUMBER: _ClassVar[int]
     WINDOW_FIELD_NUMBER: _ClassVar[int]
     DRIFT_ID_FIELD_NUMBER: _ClassVar[int]
+    GIVEN_FIELD_NUMBER: _ClassVar[int]
     pipeline: str
     generation: int
     trigger: str
@@ -68,7 +69,8 @@ class RetrainRequested(_message.Message):
     by: str
     window: _model_pb2.Window
     drift_id: str
-    def __init__(self, pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., trigger: _Optional[str] = ..., reason: _Optional[str] = ..., suppressed: _Optional[str] = ..., evidence: _Optional[_Union[Evidence, _Mapping[str, object]]] = ..., by: _Optional[str] = ..., window: _Optional[_Union[_model_pb2.Window, _Mapping[str, object]]] = ..., drift_id: _Optional[str] = ...) -> None: ...
+    given: _model_pb2.Given
+    def __init__(self, pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., trigger: _Optional[str] = ..., reason: _Optional[str] = ..., suppressed: _Optional[str] = ..., evidence: _Optional[_Union[Evidence, _Mapping[str, object]]] = ..., by: _Optional[str] = ..., window: _Optional[_Union[_model_pb2.Window, _Mapping[str, object]]] = ..., drift_id: _Optional[str] = ..., given: _Optional[_Union[_model_pb2.Given, _Mapping[str, object]]] = ...) -> None: ...
 
 class RetrainResolved(_message.Message):
     __slots__ = ("request_id", "pipeline", "generation", "outcome", "reason", "run_id", "trigger", "deadline_ms")

@@ -138,7 +138,9 @@ class Court:
         if champion is not None:
             return self._losses(rows, champion)
         candidate = next(one for one in self._trained.candidates if one.name == name)
-        fitted = dataset.rows_of(self._broker, candidate.window)
+        # of a model that was fitted elsewhere no window is known: then these rows speak for it
+        known = candidate.window.rows > 0
+        fitted = dataset.rows_of(self._broker, candidate.window) if known else rows
         said = without_model(fitted.target, self._plan.classes, len(rows))
         return self._losses(rows, said)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from driftloop import spec
 from driftloop.archive import Archive
-from driftloop.contracts.model_pb2 import ModelVersion, PipelineDeclared, Window
+from driftloop.contracts.model_pb2 import Given, ModelVersion, PipelineDeclared, Window
 from driftloop.contracts.registry_pb2_grpc import RegistryStub
 from driftloop.contracts.training_pb2_grpc import add_TrainingServicer_to_server
 from driftloop.dataset import Times
@@ -28,7 +28,7 @@ from services.training.handlers import INPUTS, TrainingTask
 from services.training.housekeeping import Housekeeping, Models
 from services.training.jobs import Command, Dataset, Order
 from services.training.meter import Meter
-from services.training.plan import LearnerPlan, Places, Plan, SearchPlan
+from services.training.plan import GivenPlan, LearnerPlan, Places, Plan, SearchPlan
 from services.training.rpc import Doors
 
 FIT = "services.training.fit"
@@ -197,7 +197,12 @@ def _plan(run: Run, declared: Declared, window: Dataset, change_us: int | None) 
         change_us,
         here(),
         _times(window.times, declared),
+        _given(window.given),
     )
+
+
+def _given(given: Given | None) -> GivenPlan | None:
+    return GivenPlan(given.name, given.digest, given.bytes, given.note) if given else None
 
 
 def _times(asked: Times, declared: Declared) -> Times:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 from driftloop.contracts import topics
-from driftloop.contracts.model_pb2 import ModelTrained, Window
+from driftloop.contracts.model_pb2 import Given, ModelTrained, Window
 from driftloop.contracts.retrain_pb2 import (
     RetrainRequested,
     RetrainResolved,
@@ -20,6 +21,7 @@ from driftloop.kit.errors import Malformed
 from driftloop.kit.events import Event, from_json
 from services.training.domain import Resolution, Run, Wish
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 NOTE_BYTES_MAX = 3_800  # the broker keeps 4,096 of a committed offset's metadata by default
 
 
@@ -34,6 +36,11 @@ def wish(event: Event[RetrainRequested], partitions: Mapping[str, int]) -> Wish:
         message.suppressed,
         _wrong(message, partitions.get(message.pipeline, 0)),
     )
+
+
+def given(message: RetrainRequested) -> Given | None:
+    """A model that was fitted elsewhere; None: models are to be fitted."""
+    return message.given if message.HasField("given") else None
 
 
 def malformed(request_id: str, error: Malformed) -> Wish:
@@ -135,6 +142,8 @@ def progress(run: Run, report: Mapping[str, Any]) -> TrainingProgress:
 def _wrong(message: RetrainRequested, partitions: int) -> str:
     """What can't be so in a request that is well-formed."""
     named = message.window.ranges
+    if message.HasField("given") and not _DIGEST.fullmatch(message.given.digest):
+        return f"given: found digest {message.given.digest!r}, wanted a sha256 in hex"
     if not named or not partitions:
         return ""
     topic = topics.EXAMPLES.topic(message.pipeline, message.generation or 1).name

@@ -33,10 +33,11 @@ from driftloop.kit.kafka import KafkaBroker
 from driftloop.kit.trace import Steps
 from driftloop.plugins import LEARNERS, Examples, Unknown, find
 from services.training.domain import cut, newest, weights
+from services.training.given import fits
 from services.training.learners import SHIPPED
 from services.training.learners.parity import PARITY_MAX, Parity, measured
 from services.training.made import THREADS, code_digest, cpu_features, libraries
-from services.training.plan import LearnerPlan, Plan, SearchPlan, recipe
+from services.training.plan import GivenPlan, LearnerPlan, Plan, SearchPlan, recipe
 from services.training.store import Store
 from services.training.tuning import Trial, tune
 
@@ -48,6 +49,7 @@ ROWS_NAMED = 5  # of those whose answers differ
 
 Report = Callable[[dict[str, Any]], None]
 Upload = Callable[[bytes], str]
+Fetch = Callable[[str], bytes]
 
 
 def fit(argument: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -60,7 +62,7 @@ def fit(argument: dict[str, Any], report: Report) -> dict[str, Any]:
     with rpc.channel(places.registry, places.tls) as channel:
         store, steps = Store(rpc_trace.passing(channel), clock), Steps(plan.traceparent, clock)
         upload = lambda model: store.upload(model, plan.pipeline, plan.run_id)  # noqa: E731
-        trained = Workshop(plan, upload, report, clock, steps).run(broker)
+        trained = Workshop(plan, upload, report, clock, steps, store.fetch).run(broker)
     return {"trained": to_json(trained), "spans": steps.told}
 
 
@@ -74,7 +76,10 @@ class Workshop:
         report: Report,
         clock: Clock,
         steps: Steps | None = None,
+        fetch: Fetch | None = None,
     ) -> None:
+        """`fetch`: what was uploaded, by digest; for models that are given."""
+        self._fetch = fetch
         self._steps = steps or Steps(plan.traceparent, clock)
         self._plan, self._upload, self._clock = plan, upload, clock
         self._report, self._began_s = report, clock.seconds()
@@ -103,10 +108,14 @@ class Workshop:
             return self._failed(
                 f"{len(rows)} labelled rows are too few to hold any out for the judgement"
             )
-        candidates = [
-            self._candidate(number, learner, rows, envelopes, fitted)
-            for number, learner in enumerate(plan.learners)
-        ]
+        candidates = (
+            [self._given(plan.given, rows)]
+            if plan.given
+            else [
+                self._candidate(number, learner, rows, envelopes, fitted)
+                for number, learner in enumerate(plan.learners)
+            ]
+        )
         trained = self._failed("; ".join(f"{one.name}: {one.error}" for one in candidates))
         if any(one.digest for one in candidates):
             trained.outcome, trained.reason = "trained", ""
@@ -129,6 +138,21 @@ class Workshop:
         )
         fitted, held = dataset.parted(ranges, chosen.offsets)
         return fitted, dataset.window(rows.within(held), held, self._plan.times)
+
+    def _given(self, given: GivenPlan, rows: Rows) -> Candidate:
+        """A model that was fitted elsewhere, on nobody here knows what."""
+        candidate = Candidate(
+            name=given.name, kind="given", digest=given.digest, bytes=given.bytes,
+            chance="it was fitted elsewhere",
+        )  # fmt: skip
+        candidate.params.update({"note": given.note} if given.note else {})
+        assert self._fetch is not None, "a given model is fetched"
+        fetch, classes = self._fetch, self._plan.classes
+        self._tell("checking", given.name, 0.0, len(rows))
+        candidate.error = told(lambda: fits(fetch(given.digest), rows.vectors, classes), PLAIN)
+        if candidate.error:
+            candidate.digest, candidate.bytes = "", 0
+        return candidate
 
     def _candidate(
         self,

@@ -191,7 +191,8 @@ class TrainingTask:
             answer.deadline_ms,
         )
         named = codec.window_of(request.message)
-        window = Dataset(named or self._bounds(run), times_of(request.message.window))
+        times, given = times_of(request.message.window), codec.given(request.message)
+        window = Dataset(named or self._bounds(run), times, given)
         change_us = _change_us(request.message)
         job = Job(run, window, change_us, not named, turn, request.time_ms)
         if len(self._note({**self._jobs, run.run_id: job})) > codec.NOTE_BYTES_MAX:
@@ -231,6 +232,7 @@ class TrainingTask:
     def _progress(self, job: Job, report: Mapping[str, Any], now: Moment) -> Emit:
         message = codec.progress(job.run, report)
         name = f"{message.run_id}-{message.stage}-{message.candidate}-{message.rows}"
+        name += f"-{message.trial.number}" if message.HasField("trial") else ""
         return said(PROGRESS, message, name, job, now)
 
     def _ended(self, job: Job, ended: Ended | None, now: Moment) -> Emit:
@@ -305,7 +307,7 @@ class TrainingTask:
             request = read_event(record, RetrainRequested)
             message = request.message
             ranges = noted.get(run.run_id) or codec.window_of(message) or self._bounds(run)
-            window = Dataset(ranges, times_of(message.window))
+            window = Dataset(ranges, times_of(message.window), codec.given(message))
             turn, _ = tracing.turn_of(self._tracer, request)
             noted_here = run.run_id in noted
             job = Job(run, window, _change_us(message), noted_here, turn, request.time_ms)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from driftloop.contracts.model_pb2 import Given
 from driftloop.contracts.retrain_pb2 import RetrainRequested
 from driftloop.dataset import ALL, Range, Times
 from driftloop.kit.task import Work
@@ -21,10 +22,13 @@ class Fit(Work, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What a run is to be fitted on, as it was asked for."""
+    """What a run is to be fitted on, as it was asked for; or the model that is `given` and only
+    judged.
+    """
 
     ranges: Sequence[Range]
     times: Times = ALL
+    given: Given | None = None
 
 
 @dataclass(frozen=True, slots=True)

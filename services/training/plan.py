@@ -67,6 +67,16 @@ def of_recipe(name: str, said: Mapping[str, str]) -> LearnerPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenPlan:
+    """A model that was fitted elsewhere: nothing is fitted, it is the one candidate."""
+
+    name: str
+    digest: str
+    bytes: int
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """All that a run needs to know. `change_us`: event time since which drift was seen, None for
     other triggers.
@@ -84,6 +94,7 @@ class Plan:
     change_us: int | None = None
     traceparent: str = ""  # what its steps are under
     times: Times = ALL  # which rows of `ranges` count
+    given: GivenPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ class Doors(TrainingServicer):
             reason=request.reason,
             by=request.by or "unknown",
             window=_window(request) if request.HasField("span") else None,
+            given=request.given if request.HasField("given") else None,
         )
         # each call is a wish of its own, so its name is made here, by chance
         name = f"manual-{request.pipeline}-{secrets.token_hex(6)}"

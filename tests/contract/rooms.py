@@ -316,7 +316,7 @@ ROOMS: Sequence[Room] = (
         rf"services\.{SERVICE}\.(rpc|calls)", (*OWN, *CONTRACTS, *PROTO, *SPEC, *DATA, *KIT, "grpc")
     ),
     Room(
-        rf"services\.{SERVICE}\.(onnx|learners.*|fit.*|tuning|rebuild|export.*)",
+        rf"services\.{SERVICE}\.(onnx|learners.*|fit.*|tuning|given|rebuild|export.*)",
         (
             *OWN,
             *CONTRACTS,

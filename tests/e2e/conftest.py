@@ -85,7 +85,14 @@ def turned(world: World) -> tuple[str, list[tuple[str, str]], int]:
     world.produce(stream, events[9_000:])
     world.end(stream, last_us(events))
     eventually(lambda: swapped(world, stream), within_s=30, every_s=0.3)
+    eventually(lambda: not open_runs(world, stream), within_s=60, every_s=0.3)
     return stream, events, version
+
+
+def open_runs(world: World, stream: str) -> set[str]:
+    """Runs that were begun and have not ended."""
+    begun = {each.run_id for each in world.resolved(stream) if each.outcome == "accepted"}
+    return begun - {each.run_id for each in world.finished(stream)}
 
 
 def swapped(world: World, stream: str) -> bool:
