@@ -27,6 +27,10 @@ def add_to(app: typer.Typer) -> None:
     app.command()(promote)
     app.command()(rollback)
     app.command("who-served")(who_served)
+    app.command()(lineage)
+    app.command()(pin)
+    app.command()(unpin)
+    app.command()(tag)
     app.command()(retrain)
     app.command()(explain)
 
@@ -211,10 +215,17 @@ def rollback(ctx: typer.Context, pipeline: PipelineName, reason: Reason = "") ->
 def who_served(
     ctx: typer.Context,
     pipeline: PipelineName,
-    at: Annotated[str, typer.Option(help="wall time, ISO 8601; UTC without a zone")],
+    at: Annotated[str, typer.Option(help="wall time, ISO 8601; UTC without a zone")] = "",
+    event: Annotated[str, typer.Option(help="id of an event: what was answered to it")] = "",
     as_program: Json = False,
 ) -> None:
-    """Which model was live at a time, and who said so."""
+    """Which model was live at a time, or answered an event, and who had released it."""
+    if bool(at) == bool(event):
+        raise Refused("who-served: wanted one of --at TIME and --event ID")
+    if event:
+        answered = client(ctx).answered(pipeline, event)
+        as_json(answered) if as_program else table(["", ""], list(answered.items()), "answer")
+        return
     found = client(ctx).who_served(pipeline, at)
     if as_program:
         as_json(found)
@@ -226,6 +237,82 @@ def who_served(
         f"{released['by']}, "
         f"{released['cause']}{why}; digest {released['digest']}"
     )
+
+
+def lineage(
+    ctx: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="flights@7; flights: the live one")],
+    as_program: Json = False,
+) -> None:
+    """What a model was made of, and what it has answered: window, run, file, code; rows."""
+    found = client(ctx).lineage(*_named(ctx, model))
+    if as_program:
+        as_json(found)
+        return
+    window = found["window"] or {}
+    made, answered = found["made_by"], found["answered"]
+    rows = [
+        ["answered", f"{answered['rows']:,} rows, {answered['from']} to {answered['to']}"],
+        ["model", f"{found['model']['digest']}, {found['model']['bytes']:,} bytes"],
+        ["run", f"{found['run']}, asked for by {found['request']} ({found['trigger']})"],
+        ["learner", f"{made['name']} ({made['kind']}), seed {made['seed']}"],
+        ["window", f"{window.get('rows', 0):,} rows, sha256 {window.get('rows_sha256', '')}"],
+        *(
+            ["offsets", f"{each['topic']}[{each['partition']}] {each['start']}–{each['end']}"]
+            for each in window.get("ranges", ())
+        ),
+        ["pipeline file", f"declaration {found['declaration']}"],
+        ["code", made["code"]],
+    ]
+    table(["", ""], rows, f"lineage of {model}")
+
+
+def pin(
+    ctx: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="flights@7")],
+    note: Annotated[str | None, typer.Option(help="why, kept with it")] = None,
+) -> None:
+    """Keep a version: its window is archived before the log loses it."""
+    pipeline, version = _named(ctx, model)
+    client(ctx).update_model(pipeline, version, pinned=True, note=note)
+    typer.echo(f"{pipeline}@{version} is pinned")
+
+
+def unpin(
+    ctx: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="flights@7")],
+) -> None:
+    """Let a version go the way of others again."""
+    pipeline, version = _named(ctx, model)
+    client(ctx).update_model(pipeline, version, pinned=False)
+    typer.echo(f"{pipeline}@{version} is no longer pinned")
+
+
+def tag(
+    ctx: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="flights@7")],
+    tags: Annotated[
+        list[str] | None, typer.Argument(help="name=value; name= takes it away")
+    ] = None,
+    note: Annotated[str | None, typer.Option(help="what to remember of it")] = None,
+    as_program: Json = False,
+) -> None:
+    """Set tags and the note of a version; without any, show them."""
+    pipeline, version = _named(ctx, model)
+    if wrong := [each for each in tags or () if "=" not in each]:
+        raise Refused(f"tag {wrong[0]!r}: wanted name=value")
+    given = dict(each.split("=", 1) for each in tags or ())
+    found = client(ctx).update_model(pipeline, version, note=note, tags=given)
+    if as_program:
+        as_json({"tags": found["tags"], "note": found["note"]})
+        return
+    rows = [*sorted(found["tags"].items()), ("note", found["note"])]
+    table(["tag", "value"], rows, f"{pipeline}@{version}")
+
+
+def _named(ctx: typer.Context, model: str) -> tuple[str, int]:
+    pipeline, version, alias = parse_model(model)
+    return pipeline, version or int(client(ctx).model(pipeline, 0, alias)["version"])
 
 
 def retrain(

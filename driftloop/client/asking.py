@@ -23,6 +23,7 @@ from driftloop.contracts.registry_pb2 import (
     QuarantineRequest,
     RollbackRequest,
     RunsRequest,
+    UpdateModelRequest,
     WhoServedRequest,
 )
 from driftloop.contracts.training_pb2 import RebuildRequest, TrainRequest, WindowsRequest
@@ -84,6 +85,24 @@ class Asking:
                     timeout=DEADLINE_S,
                 )
             )
+
+    def update_model(
+        self,
+        pipeline: str,
+        version: int,
+        *,
+        pinned: bool | None = None,
+        note: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Plain:
+        """Say something of a version: pin it (its window is archived, its bytes are kept), a note,
+        tags; what is None stays, a tag whose value is empty goes. Gives the version back.
+        """
+        request = UpdateModelRequest(
+            pipeline=pipeline, version=version, pinned=pinned, note=note, tags=tags, by=person()
+        )
+        with self._calls.registry() as registry:
+            return plain(registry.UpdateModel(request, timeout=DEADLINE_S))
 
     def who_served(self, pipeline: str, at: Instant) -> Plain:
         """The release that was live at a wall time, and its model."""

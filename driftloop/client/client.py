@@ -22,6 +22,7 @@ from driftloop.client import (
     dead,
     decoding,
     frames,
+    origins,
     problems,
     producing,
     reading,
@@ -39,6 +40,7 @@ from driftloop.client.reading import Bound, Span
 from driftloop.client.watching import Watch
 from driftloop.contracts import topics
 from driftloop.contracts.model_pb2 import PipelineDeclared
+from driftloop.contracts.retrain_pb2 import Statistics
 from driftloop.kit import rpc
 from driftloop.kit.broker import Broker, Record
 from driftloop.kit.clock import Clock, SystemClock
@@ -46,6 +48,7 @@ from driftloop.kit.errors import Refused, Unavailable
 from driftloop.kit.events import Event
 from driftloop.kit.kafka import KafkaBroker
 from driftloop.kit.kafka.admin import KafkaAdmin
+from driftloop.kit.message import parse
 from driftloop.kit.topic import ControlTopic
 
 What = Literal["scores", "examples", "predictions", "features", "corrections", "drift", "runs"]
@@ -298,17 +301,26 @@ class Client(Asking):
             self._declared(pipeline)  # nothing to tell of what there is not
         return story.timeline(found)
 
+    def answered(self, pipeline: str, event_id: str) -> Plain:
+        """What was answered to one event, when, and by which version. Refused: it was not answered,
+        or the topic no longer holds it.
+        """
+        return origins.answered(self.read(pipeline, "predictions"), pipeline, event_id)
+
+    def lineage(self, pipeline: str, version: int) -> Plain:
+        """What a version was made of, and what it has answered: window, run, request, pipeline file
+        and code; rows answered and in which span of event time.
+        """
+        found = reading.records(self._broker, topics.STATISTICS.topic(pipeline).name)
+        statistics = (parse(Statistics, record) for record in found)
+        return origins.lineage(self.model(pipeline, version), self.runs(pipeline), statistics)
+
     def trials(self, pipeline: str, run_id: str = "") -> list[Plain]:
         """Sets of parameters that searches have tried, as training told them, the oldest first; of
         one run where it is named.
         """
-        found = reading.events(self._broker, topics.TRAINING_PROGRESS.topic(), pipeline)
-        return [
-            {"run_id": each.message.run_id, "candidate": each.message.candidate}
-            | plain(each.message.trial)
-            for each in found
-            if each.message.HasField("trial") and run_id in ("", each.message.run_id)
-        ]
+        told = reading.events(self._broker, topics.TRAINING_PROGRESS.topic(), pipeline)
+        return origins.trials((each.message for each in told), run_id)
 
     def watch(self, pipeline: str) -> Watch:
         """The live view's feed, a context."""

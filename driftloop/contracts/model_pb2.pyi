@@ -303,7 +303,14 @@ class RunFinished(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., outcome: _Optional[str] = ..., reason: _Optional[str] = ..., version: _Optional[int] = ..., at_ms: _Optional[int] = ...) -> None: ...
 
 class ModelVersion(_message.Message):
-    __slots__ = ("pipeline", "generation", "version", "digest", "bytes", "run_id", "candidate", "metrics", "verdict", "inputs", "classes", "created_ms", "released_by", "aliases")
+    __slots__ = ("pipeline", "generation", "version", "digest", "bytes", "run_id", "candidate", "metrics", "verdict", "inputs", "classes", "created_ms", "released_by", "aliases", "note", "tags")
+    class TagsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -318,6 +325,8 @@ class ModelVersion(_message.Message):
     CREATED_MS_FIELD_NUMBER: _ClassVar[int]
     RELEASED_BY_FIELD_NUMBER: _ClassVar[int]
     ALIASES_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
     pipeline: str
     generation: int
     version: int
@@ -332,7 +341,34 @@ class ModelVersion(_message.Message):
     created_ms: int
     released_by: str
     aliases: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., bytes: _Optional[int] = ..., run_id: _Optional[str] = ..., candidate: _Optional[_Union[Candidate, _Mapping[str, object]]] = ..., metrics: _Optional[_Union[Metrics, _Mapping[str, object]]] = ..., verdict: _Optional[_Union[Verdict, _Mapping[str, object]]] = ..., inputs: _Optional[_Iterable[str]] = ..., classes: _Optional[_Iterable[str]] = ..., created_ms: _Optional[int] = ..., released_by: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ...) -> None: ...
+    note: str
+    tags: _containers.ScalarMap[str, str]
+    def __init__(self, pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., bytes: _Optional[int] = ..., run_id: _Optional[str] = ..., candidate: _Optional[_Union[Candidate, _Mapping[str, object]]] = ..., metrics: _Optional[_Union[Metrics, _Mapping[str, object]]] = ..., verdict: _Optional[_Union[Verdict, _Mapping[str, object]]] = ..., inputs: _Optional[_Iterable[str]] = ..., classes: _Optional[_Iterable[str]] = ..., created_ms: _Optional[int] = ..., released_by: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., note: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class ModelMarked(_message.Message):
+    __slots__ = ("pipeline", "version", "pinned", "note", "tags", "by", "at_ms")
+    class TagsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    PINNED_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    pipeline: str
+    version: int
+    pinned: bool
+    note: str
+    tags: _containers.ScalarMap[str, str]
+    by: str
+    at_ms: int
+    def __init__(self, pipeline: _Optional[str] = ..., version: _Optional[int] = ..., pinned: _Optional[bool] = ..., note: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., by: _Optional[str] = ..., at_ms: _Optional[int] = ...) -> None: ...
 
 class PipelineDeclared(_message.Message):
     __slots__ = ("name", "version", "generation", "yaml", "digest", "by", "at_ms", "quarantined")
@@ -403,7 +439,7 @@ class ArtifactStored(_message.Message):
     def __init__(self, digest: _Optional[str] = ..., bytes: _Optional[int] = ..., pipeline: _Optional[str] = ..., run_id: _Optional[str] = ...) -> None: ...
 
 class RegistryEvent(_message.Message):
-    __slots__ = ("at_ms", "declared", "opened", "stored", "trained", "evaluated", "versioned", "released", "finished", "quarantined")
+    __slots__ = ("at_ms", "declared", "opened", "stored", "trained", "evaluated", "versioned", "released", "finished", "quarantined", "marked")
     AT_MS_FIELD_NUMBER: _ClassVar[int]
     DECLARED_FIELD_NUMBER: _ClassVar[int]
     OPENED_FIELD_NUMBER: _ClassVar[int]
@@ -414,6 +450,7 @@ class RegistryEvent(_message.Message):
     RELEASED_FIELD_NUMBER: _ClassVar[int]
     FINISHED_FIELD_NUMBER: _ClassVar[int]
     QUARANTINED_FIELD_NUMBER: _ClassVar[int]
+    MARKED_FIELD_NUMBER: _ClassVar[int]
     at_ms: int
     declared: PipelineDeclared
     opened: RunOpened
@@ -424,4 +461,5 @@ class RegistryEvent(_message.Message):
     released: ModelReleased
     finished: RunFinished
     quarantined: Quarantined
-    def __init__(self, at_ms: _Optional[int] = ..., declared: _Optional[_Union[PipelineDeclared, _Mapping[str, object]]] = ..., opened: _Optional[_Union[RunOpened, _Mapping[str, object]]] = ..., stored: _Optional[_Union[ArtifactStored, _Mapping[str, object]]] = ..., trained: _Optional[_Union[ModelTrained, _Mapping[str, object]]] = ..., evaluated: _Optional[_Union[ModelEvaluated, _Mapping[str, object]]] = ..., versioned: _Optional[_Union[ModelVersion, _Mapping[str, object]]] = ..., released: _Optional[_Union[ModelReleased, _Mapping[str, object]]] = ..., finished: _Optional[_Union[RunFinished, _Mapping[str, object]]] = ..., quarantined: _Optional[_Union[Quarantined, _Mapping[str, object]]] = ...) -> None: ...
+    marked: ModelMarked
+    def __init__(self, at_ms: _Optional[int] = ..., declared: _Optional[_Union[PipelineDeclared, _Mapping[str, object]]] = ..., opened: _Optional[_Union[RunOpened, _Mapping[str, object]]] = ..., stored: _Optional[_Union[ArtifactStored, _Mapping[str, object]]] = ..., trained: _Optional[_Union[ModelTrained, _Mapping[str, object]]] = ..., evaluated: _Optional[_Union[ModelEvaluated, _Mapping[str, object]]] = ..., versioned: _Optional[_Union[ModelVersion, _Mapping[str, object]]] = ..., released: _Optional[_Union[ModelReleased, _Mapping[str, object]]] = ..., finished: _Optional[_Union[RunFinished, _Mapping[str, object]]] = ..., quarantined: _Optional[_Union[Quarantined, _Mapping[str, object]]] = ..., marked: _Optional[_Union[ModelMarked, _Mapping[str, object]]] = ...) -> None: ...

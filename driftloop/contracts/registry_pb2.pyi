@@ -157,6 +157,29 @@ class QuarantineReply(_message.Message):
     quarantined: _containers.RepeatedCompositeFieldContainer[_model_pb2.Quarantined]
     def __init__(self, quarantined: _Optional[_Iterable[_Union[_model_pb2.Quarantined, _Mapping[str, object]]]] = ...) -> None: ...
 
+class UpdateModelRequest(_message.Message):
+    __slots__ = ("pipeline", "version", "pinned", "note", "tags", "by")
+    class TagsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    PINNED_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    pipeline: str
+    version: int
+    pinned: bool
+    note: str
+    tags: _containers.ScalarMap[str, str]
+    by: str
+    def __init__(self, pipeline: _Optional[str] = ..., version: _Optional[int] = ..., pinned: _Optional[bool] = ..., note: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., by: _Optional[str] = ...) -> None: ...
+
 class ArtifactChunk(_message.Message):
     __slots__ = ("digest", "pipeline", "run_id", "bytes", "data")
     DIGEST_FIELD_NUMBER: _ClassVar[int]

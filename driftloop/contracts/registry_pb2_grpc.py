@@ -75,6 +75,11 @@ class RegistryStub:
                 request_serializer=driftloop_dot_contracts_dot_registry__pb2.WhoServedRequest.SerializeToString,
                 response_deserializer=driftloop_dot_contracts_dot_registry__pb2.WhoServedReply.FromString,
                 _registered_method=True)
+        self.UpdateModel = channel.unary_unary(
+                '/driftloop.v1.Registry/UpdateModel',
+                request_serializer=driftloop_dot_contracts_dot_registry__pb2.UpdateModelRequest.SerializeToString,
+                response_deserializer=driftloop_dot_contracts_dot_model__pb2.ModelVersion.FromString,
+                _registered_method=True)
         self.Quarantine = channel.unary_unary(
                 '/driftloop.v1.Registry/Quarantine',
                 request_serializer=driftloop_dot_contracts_dot_registry__pb2.QuarantineRequest.SerializeToString,
@@ -145,6 +150,13 @@ class RegistryServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateModel(self, request, context):
+        """pin, note, tags; what is not said stays
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Quarantine(self, request, context):
         """rows of a span of event time, out of all later windows
         """
@@ -207,6 +219,11 @@ def add_RegistryServicer_to_server(servicer, server):
                     servicer.WhoServed,
                     request_deserializer=driftloop_dot_contracts_dot_registry__pb2.WhoServedRequest.FromString,
                     response_serializer=driftloop_dot_contracts_dot_registry__pb2.WhoServedReply.SerializeToString,
+            ),
+            'UpdateModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateModel,
+                    request_deserializer=driftloop_dot_contracts_dot_registry__pb2.UpdateModelRequest.FromString,
+                    response_serializer=driftloop_dot_contracts_dot_model__pb2.ModelVersion.SerializeToString,
             ),
             'Quarantine': grpc.unary_unary_rpc_method_handler(
                     servicer.Quarantine,
@@ -440,6 +457,33 @@ class Registry:
             '/driftloop.v1.Registry/WhoServed',
             driftloop_dot_contracts_dot_registry__pb2.WhoServedRequest.SerializeToString,
             driftloop_dot_contracts_dot_registry__pb2.WhoServedReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftloop.v1.Registry/UpdateModel',
+            driftloop_dot_contracts_dot_registry__pb2.UpdateModelRequest.SerializeToString,
+            driftloop_dot_contracts_dot_model__pb2.ModelVersion.FromString,
             options,
             channel_credentials,
             insecure,

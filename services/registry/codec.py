@@ -7,12 +7,14 @@ message bytes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from driftloop.contracts.model_pb2 import (
     ArtifactStored,
     Candidate,
     Metrics,
     ModelEvaluated,
+    ModelMarked,
     ModelReleased,
     ModelTrained,
     ModelVersion,
@@ -117,6 +119,8 @@ def event(fact: domain.Fact) -> RegistryEvent:
             return RegistryEvent(at_ms=fact.at_ms, finished=finished(fact))
         case domain.Quarantined():
             return RegistryEvent(at_ms=fact.at_ms, quarantined=quarantined(fact))
+        case domain.Marked():
+            return RegistryEvent(at_ms=fact.at_ms, marked=marked(fact))
 
 
 def fact(message: RegistryEvent) -> domain.Fact:
@@ -142,6 +146,8 @@ def fact(message: RegistryEvent) -> domain.Fact:
             return _finished(message.finished)
         case "quarantined":
             return _quarantined(message.quarantined)
+        case "marked":
+            return _marked(message.marked)
     raise Malformed("RegistryEvent without a kind")
 
 
@@ -172,6 +178,10 @@ def quarantined(fact: domain.Quarantined) -> Quarantined:
     )
 
 
+def marked(fact: domain.Marked) -> ModelMarked:
+    return ModelMarked(**asdict(fact))
+
+
 def opening(fact: domain.Opened) -> RunOpened:
     return RunOpened(
         run_id=fact.run_id,
@@ -192,10 +202,16 @@ def stored(fact: domain.Stored) -> ArtifactStored:
 
 
 def version(
-    fact: domain.Versioned, aliases: dict[str, int] | None = None, by: str = ""
+    fact: domain.Versioned,
+    aliases: dict[str, int] | None = None,
+    by: str = "",
+    mark: domain.Marked | None = None,
 ) -> ModelVersion:
-    """A version with the aliases that point to it, and who has made it live since."""
+    """A version with the aliases that point to it, who has made it live since, and what a person
+    has said of it.
+    """
     named = [name for name, number in (aliases or {}).items() if number == fact.version]
+    named += ["pinned"] if mark and mark.pinned else []
     return ModelVersion(
         pipeline=fact.pipeline,
         generation=fact.generation,
@@ -211,6 +227,8 @@ def version(
         created_ms=fact.created_ms,
         released_by=by or fact.released_by,
         aliases=named,
+        note=mark.note if mark else "",
+        tags=dict(mark.tags) if mark else {},
     )
 
 
@@ -347,6 +365,18 @@ def _quarantined(message: Quarantined) -> domain.Quarantined:
         message.by,
         message.at_ms,
         message.lifted,
+    )
+
+
+def _marked(message: ModelMarked) -> domain.Marked:
+    return domain.Marked(
+        message.pipeline,
+        message.version,
+        message.pinned,
+        message.note,
+        dict(sorted(message.tags.items())),
+        message.by,
+        message.at_ms,
     )
 
 

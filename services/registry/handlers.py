@@ -278,6 +278,9 @@ def _identity(fact: domain.Fact) -> tuple[str, int, str]:
         case domain.Quarantined():
             of = f"{fact.pipeline}-{fact.from_us}-{fact.to_us}-{fact.at_ms}"
             return f"{kind}-{of}", fact.at_ms, fact.pipeline
+        case domain.Marked():
+            of = f"{fact.pipeline}-{fact.version}-{fact.at_ms}"
+            return f"{kind}-{of}", fact.at_ms, fact.pipeline
         case domain.Stored():
             return f"{kind}-{fact.digest}", fact.at_ms, fact.pipeline
         case domain.Versioned():

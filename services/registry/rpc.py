@@ -7,6 +7,7 @@ wish that fails half-way leaves nothing that a second try would not find and use
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as Expired
@@ -33,6 +34,7 @@ from driftloop.contracts.registry_pb2 import (
     RollbackRequest,
     RunsReply,
     RunsRequest,
+    UpdateModelRequest,
     WhoServedReply,
     WhoServedRequest,
 )
@@ -53,6 +55,7 @@ YAML_CHARACTERS_MAX = (
     256_000  # a file of 1,000 features is 100,000; `pipelines` takes 1 MiB a message
 )
 NOT_FOUND, FAILED_PRECONDITION, DATA_LOSS = "NOT_FOUND", "FAILED_PRECONDITION", "DATA_LOSS"
+TAG, TAGS_MAX, TEXT_MAX = re.compile(r"[A-Za-z][\w.-]{0,59}"), 50, 1_000
 A = TypeVar("A")
 
 
@@ -140,6 +143,29 @@ class Doors(RegistryServicer):
         with self._shown.reading() as ledger:
             _known(ledger, request.pipeline)
             return _shown(ledger, _wanted(ledger, request))
+
+    @answers
+    def UpdateModel(
+        self, request: UpdateModelRequest, context: grpc.ServicerContext
+    ) -> ModelVersion:
+        _check_marks(request)
+        with self._shown.reading() as ledger:
+            _known(ledger, request.pipeline)
+
+        def mark(book: domain.Book, now_ms: int) -> tuple[ModelVersion, list[domain.Fact]]:
+            facts = book.mark(
+                request.pipeline,
+                request.version,
+                pinned=request.pinned if request.HasField("pinned") else None,
+                note=request.note if request.HasField("note") else None,
+                tags=dict(request.tags),
+                by=request.by or "unknown",
+                now_ms=now_ms,
+            )
+            version = book.ledger.versions[request.pipeline][request.version]
+            return _shown(book.ledger, version), facts
+
+        return self._ask(mark)
 
     @answers
     def Runs(self, request: RunsRequest, context: grpc.ServicerContext) -> RunsReply:
@@ -275,6 +301,18 @@ def _check_generation(pipeline: spec.Pipeline, newest: domain.Declared | None) -
     )
 
 
+def _check_marks(request: UpdateModelRequest) -> None:
+    wrong = [name for name in request.tags if not TAG.fullmatch(name)]
+    if wrong or len(request.tags) > TAGS_MAX:
+        found = repr(wrong[0]) if wrong else f"{len(request.tags)} of them"
+        wanted = f"at most {TAGS_MAX}, named by a letter and letters, digits, . _ or -"
+        raise Refused(f"tags: found {found}, wanted {wanted}")
+    texts = {f"tag {name}": value for name, value in request.tags.items()}
+    for what, text in {**texts, "note": request.note}.items():
+        if len(text) > TEXT_MAX:
+            raise Refused(f"{what}: {len(text)} characters, wanted at most {TEXT_MAX}")
+
+
 def _declare(
     book: domain.Book, draft: domain.Declared
 ) -> tuple[tuple[domain.Declared, bool], list[domain.Fact]]:
@@ -318,7 +356,8 @@ def _known(ledger: domain.Ledger, pipeline: str) -> None:
 
 def _shown(ledger: domain.Ledger, version: domain.Versioned) -> ModelVersion:
     by = ledger.first_released_by(version.pipeline, version.version)
-    return codec.version(version, ledger.aliases(version.pipeline), by)
+    mark = ledger.mark(version.pipeline, version.version)
+    return codec.version(version, ledger.aliases(version.pipeline), by, mark)
 
 
 def _wanted(ledger: domain.Ledger, request: ModelRequest) -> domain.Versioned:

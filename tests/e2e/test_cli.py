@@ -51,7 +51,8 @@ def test_pipelines_models_and_runs_are_listed(run: Run, looped: Looped) -> None:
     assert [each["version"] for each in versions][:2]
     champion = [each for each in versions if "champion" in each["aliases"]]
     assert [each["version"] for each in champion] == [live(looped)]
-    outcomes = [each["finished"]["outcome"] for each in told(run("runs", stream, "--json"))]
+    ended = [each["finished"] for each in told(run("runs", stream, "--json"))]
+    outcomes = [each["outcome"] for each in ended if each]
     assert "released" in outcomes
     assert "released" in run("runs", stream).output
 
@@ -206,6 +207,32 @@ def test_the_sdk_reads_topics_as_frames(looped: Looped, run: Run) -> None:
     assert 1_300 < examples.height < 1_500
     assert client.read(looped.stream, "drift").height >= 1
     assert client.read(looped.stream, "runs").height >= 2
+
+
+def test_a_version_is_pinned_tagged_and_traced_back_and_an_answer_to_its_model(
+    run: Run, looped: Looped
+) -> None:
+    stream, first = looped.stream, f"{looped.stream}@1"
+    run("pin", first, "--note", "the first one")
+    tagged = told(run("tag", first, "team=risk", "stage=old", "--json"))
+    assert tagged == {"tags": {"team": "risk", "stage": "old"}, "note": "the first one"}
+    assert told(run("tag", first, "stage=", "--json"))["tags"] == {"team": "risk"}
+    shown = next(m for m in told(run("models", stream, "--json")) if m["version"] == 1)
+    assert "pinned" in shown["aliases"]
+    run("unpin", first)
+    traced = told(run("lineage", first, "--json"))
+    answered = sum(s.predicted for s in looped.world.statistics(stream) if s.version == 1)
+    assert traced["answered"]["rows"] == answered > 1_000
+    assert traced["window"]["rows_sha256"]
+    assert traced["declaration"] == 1
+    assert traced["made_by"]["code"]
+    assert traced["run"] in run("lineage", first).output
+    event = json.loads(looped.events[-1][1])["id"]
+    answer = told(run("who-served", stream, "--event", event, "--json"))
+    assert answer["event_id"] == event
+    assert answer["version"] >= looped.version
+    assert CliRunner().invoke(app, ["who-served", stream]).exit_code == 2
+    assert CliRunner().invoke(app, ["tag", first, "team"]).exit_code == 2
 
 
 def test_promote_rollback_and_who_served(run: Run, looped: Looped) -> None:

@@ -4,6 +4,7 @@ better model; answers, scores and mistakes are of that kind.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +20,7 @@ from tests.support.eventually import eventually
 from tests.support.loop import World, last_us, sea_yaml
 
 pytestmark = pytest.mark.timeout(240)
-ROWS, DRIFT = 5_000, 2_500
+ROWS, DRIFT = 6_500, 2_500
 NAMES = ("low", "middle", "high")
 TARGETS = {
     "grades": "{name: grade, from: sea.truth, kind: multiclass, value: grade, horizon: 6h,"
@@ -31,20 +32,36 @@ ROW = {"id": "x", "at": "2024-01-04T12:00:00Z", "sensor": "s1", "a": 9.0, "b": 9
 
 @pytest.fixture(scope="module")
 def turned(world: World) -> World:
-    """Both streams at once: to the first models, past the drift to the next ones, to the end."""
+    """Both streams at once: to the first models, past the drift bit by bit until it is answered (a
+    first answer may come on too few rows, and be rejected), to the end.
+    """
     for stream in TARGETS:
         world.declare(stream, told(stream))
     rows = list(events())
-    for part in (rows[:4_000], rows[4_000:8_000]):
-        before = {stream: len(world.released(stream)) for stream in TARGETS}
-        for stream in TARGETS:
-            world.produce(stream, part)
-        for stream, count in before.items():
-            eventually(_more(world, stream, count), within_s=60, every_s=0.3)
     for stream in TARGETS:
-        world.produce(stream, [*rows[8_000:], wrong(rows[-1], stream)])
+        world.produce(stream, rows[:4_000])
+    for stream in TARGETS:
+        eventually(_more(world, stream, 0), within_s=60, every_s=0.3)
+    for stream in TARGETS:
+        sent = past_the_drift(world, stream, rows)
+        world.produce(stream, [*rows[sent:], wrong(rows[-1], stream)])
         world.end(stream, last_us(rows))
     return world
+
+
+def past_the_drift(world: World, stream: str, rows: list[tuple[str, str]]) -> int:
+    """How many events were sent until a second model was released; at most so many that a thousand
+    are left for it.
+    """
+    sent = 4_000
+    while len(world.released(stream)) < 2 and sent < len(rows) - 1_000:
+        more = 3_500 if sent == 4_000 else 500
+        world.produce(stream, rows[sent : sent + more])
+        sent += more
+        with contextlib.suppress(AssertionError):
+            eventually(_more(world, stream, 1), within_s=4, every_s=0.3)
+    eventually(_more(world, stream, 1), within_s=60, every_s=0.3)
+    return sent
 
 
 @pytest.mark.parametrize("stream", TARGETS)
@@ -54,11 +71,9 @@ def test_every_row_is_answered_and_a_drift_brings_a_better_model(
     statistics = turned.statistics(stream)
     assert sum(each.predicted for each in statistics) == ROWS
     assert turned.scores(stream)["event_id"].n_unique() == ROWS
-    newest = turned.released(stream)[-1].version
     drift = next(each for each in turned.requests(stream) if each.message.trigger == "drift")
     assert drift.message.evidence.value > drift.message.evidence.reference
-    loop, frozen = losses([each for each in statistics if each.version == newest])
-    assert newest > 1
+    loop, frozen = losses([each for each in statistics if each.version > 1])
     assert loop < frozen
 
 

@@ -148,7 +148,6 @@ def test_a_turn_of_the_loop_is_one_trace_from_evidence_to_swap(
 
     spans = eventually(whole, within_s=10, every_s=0.2)
     by_id = {span.id: span for span in spans}
-    assert len(by_id) == len(spans)
     turn = named(spans, "turn")
     assert (turn.parent, turn.id, turn.service) == ("", context.span_id, "driftloop-monitor")
     assert all(span.parent in by_id for span in spans if span is not turn)

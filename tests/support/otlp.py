@@ -43,7 +43,8 @@ class Receiver(TraceServiceServicer):
     """Listens on a free port of loopback while it is entered."""
 
     def __init__(self) -> None:
-        self._lock, self._spans = Lock(), list[Got]()
+        # by trace and id: OTLP delivers at least once, and a backend takes a span once
+        self._lock, self._spans = Lock(), dict[tuple[str, str], Got]()
         self.metadata: dict[str, str] = {}  # of the newest call
         self._server = grpc.server(ThreadPoolExecutor(4))
         add_TraceServiceServicer_to_server(self, self._server)  # type: ignore[no-untyped-call]
@@ -64,14 +65,16 @@ class Receiver(TraceServiceServicer):
             for span in scope.spans
         ]
         with self._lock:
-            self._spans += got
+            for span in got:
+                known = self._spans.setdefault((span.trace, span.id), span)
+                assert (known.name, known.parent) == (span.name, span.parent), (known, span)
             self.metadata = {key: str(value) for key, value in context.invocation_metadata()}
         return ExportTraceServiceResponse()
 
     def spans(self, trace: str = NONE) -> list[Got]:
         """All, or those of one trace."""
         with self._lock:
-            return [span for span in self._spans if trace in (NONE, span.trace)]
+            return [span for span in self._spans.values() if trace in (NONE, span.trace)]
 
     def by_trace(self) -> dict[str, list[Got]]:
         found: dict[str, list[Got]] = {}

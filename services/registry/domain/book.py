@@ -6,7 +6,7 @@ events are read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from services.registry.domain.facts import (
     Candidate,
@@ -14,6 +14,7 @@ from services.registry.domain.facts import (
     Evaluated,
     Fact,
     Finished,
+    Marked,
     Opened,
     Quarantined,
     Released,
@@ -106,6 +107,37 @@ class Book:
         if fact.lifted and not same:
             raise Unwanted(f"{fact.pipeline} has no such quarantine to lift", missing=True)
         return self._enter(fact) if fact.lifted or not same else []
+
+    def mark(
+        self,
+        pipeline: str,
+        version: int,
+        *,
+        pinned: bool | None,
+        note: str | None,
+        tags: Mapping[str, str],
+        by: str,
+        now_ms: int,
+    ) -> list[Fact]:
+        """Change what is said of a version; what is None stays, a tag without a value goes.
+        Unwanted where there is no such version; what is so already changes nothing.
+        """
+        self._version(pipeline, version)
+        known = self.ledger.mark(pipeline, version) or Marked(
+            pipeline, version, False, "", {}, by, now_ms
+        )
+        kept = {name: value for name, value in {**known.tags, **tags}.items() if value}
+        fact = Marked(
+            pipeline,
+            version,
+            known.pinned if pinned is None else pinned,
+            known.note if note is None else note,
+            dict(sorted(kept.items())),
+            by,
+            now_ms,
+        )
+        said = (known.pinned, known.note, known.tags)
+        return [] if (fact.pinned, fact.note, fact.tags) == said else self._enter(fact)
 
     def overdue(self, now_ms: int) -> list[Fact]:
         """Ends the runs whose deadline has passed."""

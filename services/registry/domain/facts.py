@@ -142,6 +142,28 @@ class Quarantined:
     lifted: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What a person has said of a version, whole: the newest one holds."""
+
+    pipeline: str
+    version: int
+    pinned: bool
+    note: str
+    tags: Mapping[str, str]
+    by: str
+    at_ms: int
+
+
 Fact = (
-    Declared | Opened | Stored | Trained | Evaluated | Versioned | Released | Finished | Quarantined
+    Declared
+    | Opened
+    | Stored
+    | Trained
+    | Evaluated
+    | Versioned
+    | Released
+    | Finished
+    | Quarantined
+    | Marked
 )

@@ -14,6 +14,7 @@ from services.registry.domain.facts import (
     Evaluated,
     Fact,
     Finished,
+    Marked,
     Opened,
     Quarantined,
     Released,
@@ -51,6 +52,8 @@ class Ledger:
     unopened: dict[str, None] = field(default_factory=dict)
     quarantined: dict[str, list[Quarantined]] = field(default_factory=dict)  # what holds now
 
+    marks: dict[str, dict[int, Marked]] = field(default_factory=dict)  # the newest of each version
+
     def apply(self, fact: Fact) -> None:
         """Facts are never refused here: they have happened."""
         match fact:
@@ -66,6 +69,8 @@ class Ledger:
                     self._run(fact.run_id).released = fact
             case Quarantined():
                 self._quarantine(fact)
+            case Marked():
+                self.marks.setdefault(fact.pipeline, {})[fact.version] = fact
             case _:
                 self._apply_to_run(fact)
 
@@ -79,13 +84,21 @@ class Ledger:
         return releases[-1] if releases else None
 
     def aliases(self, pipeline: str) -> dict[str, int]:
-        """champion, previous, baseline -> version; those that there are."""
-        releases = self.releases.get(pipeline, [])
-        if not releases:
-            return {}
-        live = releases[-1]
-        named = {"champion": live.version, "baseline": releases[0].version}
-        return named | ({"previous": live.previous_version} if live.previous_version else {})
+        """champion, previous, baseline, challenger -> version; those that there are. The challenger
+        is the newest version, where it has never been live: it waits for a person's word.
+        """
+        releases, newest = self.releases.get(pipeline, []), max(self.versions.get(pipeline, {0: 0}))
+        named: dict[str, int] = {}
+        if releases:
+            live = releases[-1]
+            named = {"champion": live.version, "baseline": releases[0].version}
+            named |= {"previous": live.previous_version} if live.previous_version else {}
+        if newest and all(release.version != newest for release in releases):
+            named["challenger"] = newest
+        return named
+
+    def mark(self, pipeline: str, version: int) -> Marked | None:
+        return self.marks.get(pipeline, {}).get(version)
 
     def first_released_by(self, pipeline: str, version: int) -> str:
         """Who made a version live the first time; empty: no one yet."""
