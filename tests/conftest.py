@@ -13,6 +13,7 @@ from tests.support.kafka import SharedKafka, shared_kafka
 STACK = {"world", "looped", "pair"}  # fixtures that are the whole product
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For `-n 2 --dist loadgroup`: a file stays together, and so does all that shares one stack."""
     for item in items:

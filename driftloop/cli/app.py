@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from driftloop.cli import backtest, data, health, models, pipelines, records, trying, view, web
+from driftloop.cli import (
+    backtest,
+    data,
+    health,
+    models,
+    pipelines,
+    plugin,
+    records,
+    trying,
+    view,
+    web,
+)
 from driftloop.cli.show import Doors
 from driftloop.client import connect
 
@@ -42,6 +53,7 @@ pipelines.add_to(app)
 models.add_to(app)
 data.add_to(app)
 records.add_to(app)
+plugin.add_to(app)
 backtest.add_to(app)
 health.add_to(app)
 trying.add_to(app)

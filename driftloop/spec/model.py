@@ -197,6 +197,18 @@ class Holdout(Strict):
     share_max: Annotated[float, Field(gt=0, le=0.5)] = 0.1
 
 
+class Limits(Strict):
+    """What bars a candidate whatever its gain: its size, the median time of one row's answer in µs,
+    its calibration error, and by how much its mean loss may be above the opponent's in any value of
+    `slices`.
+    """
+
+    bytes: Annotated[int, Field(ge=1)] | None = None
+    row_us: Annotated[Number, Field(gt=0)] | None = None
+    calibration_error: Annotated[Number, Field(gt=0, le=1)] | None = None
+    slice_margin: Annotated[Number, Field(ge=0)] | None = None
+
+
 class Evaluation(Strict):
     """How a candidate is judged. `metric`: of classes log_loss, of a number squared_error, unless
     the file says otherwise.
@@ -207,6 +219,7 @@ class Evaluation(Strict):
     rule: Literal["paired_bootstrap"] = "paired_bootstrap"
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
     slices: Annotated[tuple[Name, ...], Field(strict=False, max_length=20)] = ()  # features
+    limits: Limits = Field(default_factory=Limits)
 
 
 class Release(Strict):

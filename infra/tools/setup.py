@@ -63,6 +63,7 @@ def _refuse_old_python() -> None:
 def _digest() -> str:
     """Changes whenever set-up has something to do."""
     files = [ROOT / name for name in (*LOCKS, *OTHERS)] + [_asked(name) for name in _extras()]
+    files += [folder / "pyproject.toml" for folder in _plugins()]
     made_of = [sys.version, str(ROOT), *(path.read_text() for path in files)]
     return hashlib.sha256("\0".join(made_of).encode()).hexdigest()
 
@@ -81,6 +82,8 @@ def _set_up() -> None:
         _install_extra(name)
     CHOSEN.write_text("\n".join(_extras()))
     _install("--no-deps", "--no-build-isolation", "--editable", ".")
+    for folder in _plugins():
+        _install("--no-deps", "--no-build-isolation", "--editable", str(folder))
     _check_openmp()
     _fetch_jars()
     _compile()
@@ -88,6 +91,11 @@ def _set_up() -> None:
     FACTS.parent.mkdir(exist_ok=True)
     FACTS.write_text(json.dumps({"seconds": round(seconds, 1)}) + "\n")
     _say(f"set up in {seconds:.0f} s")
+
+
+def _plugins() -> list[Path]:
+    """Packages of one's own: folders of plugins/ that can be installed."""
+    return sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
 
 
 def _extras() -> list[str]:

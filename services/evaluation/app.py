@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from driftloop import spec
 from driftloop.contracts import topics
 from driftloop.contracts.evaluation_pb2_grpc import add_EvaluationServicer_to_server
 from driftloop.contracts.model_pb2 import ModelReleased, ModelTrained
@@ -21,6 +22,7 @@ from driftloop.kit.run import App, Kit
 from driftloop.kit.trace import here
 from driftloop.service import Declared, follow_pipelines
 from services.evaluation.config import Config
+from services.evaluation.domain import Limits
 from services.evaluation.handlers import INPUTS, EvaluationTask
 from services.evaluation.meter import Meter
 from services.evaluation.plan import Champion, HistoryPlan, Places, Plan, ReplayPlan
@@ -50,6 +52,10 @@ def build(config: Config, kit: Kit) -> App:
         start=bench.open,
         loops=[control],
     )
+
+
+def _limits(said: spec.Limits) -> Limits:
+    return Limits(said.bytes, said.row_us, said.calibration_error, said.slice_margin)
 
 
 class Bench:
@@ -92,7 +98,9 @@ class Bench:
         rule, target = declared.pipeline.evaluation, declared.pipeline.target
         run = trained.SerializeToString()
         of = rule.metric, rule.confidence, target.threshold, here(), target.class_count
-        plan = Plan(run, champion, *of)
+        columns = declared.pipeline.feature_names()
+        slices = {name: columns.index(name) for name in rule.slices}
+        plan = Plan(run, champion, *of, limits=_limits(rule.limits), slices=slices)
         return self._children.start(
             trained.run_id, f"{JUDGE}:decide", {"plan": plan, "places": self._places},
             seconds_max=self._config.seconds_max, memory_mb_max=self._config.memory_mb_max,

@@ -6,7 +6,7 @@ It judges the very bytes that serving would load, on rows that no candidate has 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,9 +23,18 @@ from driftloop.kit.events import to_json
 from driftloop.kit.kafka import KafkaBroker
 from driftloop.kit.trace import Steps
 from services.evaluation import codec
-from services.evaluation.domain import Figures, Rule, figures, judge, losses_of, without_model
+from services.evaluation.domain import (
+    Case,
+    Figures,
+    Rule,
+    barred,
+    figures,
+    judge,
+    losses_of,
+    without_model,
+)
 from services.evaluation.domain.gate import seed_of
-from services.evaluation.onnx import answers
+from services.evaluation.onnx import answers, row_us
 from services.evaluation.plan import Places, Plan, ReplayPlan
 from services.evaluation.store import Store
 
@@ -95,13 +104,41 @@ class Court:
                 errors[name] = str(error)
         gains = {name: self._opposed(name, champion, rows) - self._losses(rows, each)
                  for name, each in given.items()}  # fmt: skip
-        with self._steps.step("judge"):
-            ruling = judge(gains, self._rule, seed_of(self._trained.run_id))
         scored = {name: self._figures(rows, each) for name, each in given.items()}
+        with self._steps.step("judge"):
+            bars = self._barred(rows, gains, scored)
+            ruling = judge(gains, self._rule, seed_of(self._trained.run_id), bars)
         of_champion = None if champion is None else self._figures(rows, champion)
         return codec.evaluated(
             self._trained, self._plan.champion, ruling, scored, of_champion, errors,
-            self._rule.text(self._opponent()))  # fmt: skip
+            self._said())  # fmt: skip
+
+    def _said(self) -> str:
+        """The rule, whole."""
+        limits = self._plan.limits.text()
+        return self._rule.text(self._opponent()) + (f"; {limits}" if limits else "")
+
+    def _barred(
+        self, rows: Rows, gains: Mapping[str, Floats], scored: Mapping[str, Figures]
+    ) -> dict[str, str]:
+        """Candidates that can't win, and why."""
+        limits = self._plan.limits
+        if not limits.text():
+            return {}
+        slices = {name: rows.vectors[:, at] for name, at in self._plan.slices.items()}
+        found = {}
+        for candidate in self._distinct():
+            if candidate.name not in gains:
+                continue
+            timed = limits.row_us is not None
+            case = Case(
+                candidate.bytes,
+                row_us(self._fetch(candidate.digest), rows.vectors) if timed else 0.0,
+                getattr(scored[candidate.name], "calibration_error", None),
+                gains[candidate.name],
+            )
+            found[candidate.name] = barred(limits, case, slices)
+        return {name: why for name, why in found.items() if why}
 
     def _opponent(self) -> str:
         champion = self._plan.champion

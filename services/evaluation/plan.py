@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from driftloop.kit.config import Tls
+from services.evaluation.domain import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Plan:
     threshold: float
     traceparent: str = ""  # what its steps are under
     classes: int = 2  # 0: the target is a number
+    limits: Limits = field(default_factory=Limits)
+    slices: Mapping[str, int] = field(default_factory=dict)  # feature → its column
 
 
 @dataclass(frozen=True, slots=True)

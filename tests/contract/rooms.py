@@ -243,6 +243,11 @@ ROOMS: Sequence[Room] = (
         "frames in, text and events out; a client of whatever stack there is",
     ),
     Room(
+        r"driftloop\.cli\.plugin",
+        ("driftloop.cli.*", "driftloop.client", "driftloop.plugins.scaffold", "typer", "typer.*"),
+        why="writes what the scaffold says",
+    ),
+    Room(
         r"driftloop\.cli\.trying",
         (
             "driftloop.cli.*",

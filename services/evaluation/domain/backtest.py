@@ -171,14 +171,14 @@ def _reliability(target: Floats, given: Floats) -> list[list[float]]:
 
 def _slices(contest: Contest, losses: Floats, judged: Bools) -> Iterator[Plain]:
     for feature, values in contest.slices.items():
-        for value, member in _members(values):
+        for value, member in members(values):
             mine = losses[member & judged]
             if len(mine):
                 told = _mean(mine, contest.seed)
                 yield {"feature": feature, "value": value, **told, "few": len(mine) < FEW}
 
 
-def _members(values: npt.NDArray[np.float32]) -> Iterator[tuple[str, Bools]]:
+def members(values: npt.NDArray[np.float32]) -> Iterator[tuple[str, Bools]]:
     """(what it is called, which rows it holds); each row is in one."""
     missing = np.isnan(values)
     known = np.unique(values[~missing])

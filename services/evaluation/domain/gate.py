@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -62,8 +63,28 @@ class Ruling:
     reason: str
 
 
-def judge(gains: Mapping[str, Floats], rule: Rule, seed: int) -> Ruling:
-    """`gains`: candidate → [n] gain of each row, in the order of time; the same n rows for all."""
+def judge(
+    gains: Mapping[str, Floats],
+    rule: Rule,
+    seed: int,
+    barred: Mapping[str, str] = MappingProxyType({}),
+) -> Ruling:
+    """`gains`: candidate → [n] gain of each row, in the order of time; the same n rows for all.
+    `barred`: those that can't win, and why; they ask nothing more of the others.
+    """
+    free = {name: gain for name, gain in gains.items() if name not in barred}
+    if len(free) < len(gains):
+        ruling = judge(free, rule, seed)
+        known = {one.name: one for one in ruling.judgements}
+        known |= {
+            name: Judgement(name, float(gains[name].mean()), 0.0, 1.0, False, f"barred: {why}")
+            for name, why in barred.items()
+            if name in gains
+        }
+        reason = (
+            ruling.reason if free else "; ".join(f"{n} is barred: {w}" for n, w in barred.items())
+        )
+        return Ruling(tuple(known[name] for name in gains), ruling.winner, reason)
     if not gains:
         return Ruling((), "", "no candidate has a model")
     rows = len(next(iter(gains.values())))

@@ -65,8 +65,8 @@ def a_tracer(monkeypatch: pytest.MonkeyPatch, told: Counter[str], **environ: str
     return tracer_of("serving", "serving-0", 1.0, os.environ, count)
 
 
-def a_span(**more: Any) -> Span:
-    return Span("score", TRACE, SPAN, PARENT, 10, 20, CONSUMER, **more)
+def a_span(span_id: bytes = SPAN, **more: Any) -> Span:
+    return Span("score", TRACE, span_id, PARENT, 10, 20, CONSUMER, **more)
 
 
 def test_a_span_arrives_whole_and_the_exporters_own_settings_hold(
@@ -83,7 +83,7 @@ def test_a_span_arrives_whole_and_the_exporters_own_settings_hold(
     about = {"messaging.system": "kafka"}
     attributes = {"number": 7, "share": 0.5, "whole": True, "text": "x"}
     tracer.add([a_span(about=about, attributes=attributes, links=[(TRACE, LINK)], error="no")])
-    tracer.add([a_span(about=about)])
+    tracer.add([a_span(b"another!", about=about)])
     tracer.close()
     first, second = receiver.spans()
     assert (first.service, first.name, first.kind, first.error) == ("scores", "score", 5, "no")
