@@ -54,7 +54,7 @@ def test_a_table_becomes_a_pipeline_a_model_and_a_report(
         "late",
         "--no-open",
         "--speed",
-        "90000",
+        "40000",  # 30 s: some 10 of them until there is a model
     ]
 
     result = CliRunner().invoke(app, words)
