@@ -27,10 +27,22 @@ TARGETS = {
     f" classes: [{', '.join(NAMES)}]}}",
     "sums": "{name: total, from: sea.truth, kind: regression, value: total, horizon: 6h}",
 }
+WRONG = {"grades": ("unknown_class", "'none'"), "sums": ("not_finite", "'1e+300'")}
 ROW = {"id": "x", "at": "2024-01-04T12:00:00Z", "sensor": "s1", "a": 9.0, "b": 9.0, "c": 1.0}
 
 
-@pytest.fixture(scope="module")
+def test_targets_of_several_classes_and_numbers_go_round_the_whole_loop(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One test, so that the two streams go round once: they take half a minute."""
+    turned(world)
+    for stream, (rule, says) in WRONG.items():
+        every_row_is_answered_and_a_drift_brings_a_better_model(world, stream)
+        a_call_is_answered_in_the_targets_own_kind(world, stream, monkeypatch)
+        each_trial_of_a_search_is_told(world, stream, monkeypatch)
+        a_label_that_can_not_be_is_set_aside(world, stream, rule, says, monkeypatch)
+
+
 def turned(world: World) -> World:
     """Both streams at once: to the first models, past the drift bit by bit until it is answered (a
     first answer may come on too few rows, and be rejected), to the end.
@@ -64,10 +76,7 @@ def past_the_drift(world: World, stream: str, rows: list[tuple[str, str]]) -> in
     return sent
 
 
-@pytest.mark.parametrize("stream", TARGETS)
-def test_every_row_is_answered_and_a_drift_brings_a_better_model(
-    turned: World, stream: str
-) -> None:
+def every_row_is_answered_and_a_drift_brings_a_better_model(turned: World, stream: str) -> None:
     statistics = turned.statistics(stream)
     assert sum(each.predicted for each in statistics) == ROWS
     assert turned.scores(stream)["event_id"].n_unique() == ROWS
@@ -77,8 +86,7 @@ def test_every_row_is_answered_and_a_drift_brings_a_better_model(
     assert loop < frozen
 
 
-@pytest.mark.parametrize("stream", TARGETS)
-def test_a_call_is_answered_in_the_targets_own_kind(
+def a_call_is_answered_in_the_targets_own_kind(
     turned: World, stream: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = run(turned, monkeypatch, "predict", stream, json.dumps(ROW), "--json")
@@ -89,8 +97,7 @@ def test_a_call_is_answered_in_the_targets_own_kind(
         assert np.argmax(said["probabilities"]) == said["label"] < len(NAMES)
 
 
-@pytest.mark.parametrize("stream", TARGETS)
-def test_each_trial_of_a_search_is_told(
+def each_trial_of_a_search_is_told(
     turned: World, stream: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told_ = run(turned, monkeypatch, "trials", stream, "--json")
@@ -100,11 +107,7 @@ def test_each_trial_of_a_search_is_told(
     assert {trial["state"] for trial in told_} <= {"complete", "pruned"}
 
 
-@pytest.mark.parametrize(
-    ("stream", "rule", "says"),
-    [("grades", "unknown_class", "'none'"), ("sums", "not_finite", "'1e+300'")],
-)
-def test_a_label_that_can_not_be_is_set_aside(
+def a_label_that_can_not_be_is_set_aside(
     turned: World, stream: str, rule: str, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [letter] = run(turned, monkeypatch, "dead", "list", stream, "--json")
