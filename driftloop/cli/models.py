@@ -41,6 +41,9 @@ def listed(
         list[str], typer.Argument(metavar="PIPELINE | add PIPELINE FILE.onnx", show_default=False)
     ],
     note: Annotated[str, typer.Option(help="of add: kept with the model")] = "",
+    where: Annotated[
+        str, typer.Option(help="only those: 'version >= 3 AND tags.team = risk AND pinned = true'")
+    ] = "",
     as_program: Json = False,
 ) -> None:
     """The versions of a pipeline's model. `add`: an ONNX of your own enters, and the gate judges it
@@ -51,7 +54,7 @@ def listed(
     if len(words) != 1:
         found = " ".join(words)
         raise Refused(f"models {found}: wanted models PIPELINE, or models add PIPELINE FILE.onnx")
-    _list(ctx, words[0], as_program)
+    _list(ctx, words[0], where, as_program)
 
 
 def _add(ctx: typer.Context, pipeline: str, path: Path, note: str, as_program: bool) -> None:
@@ -62,8 +65,8 @@ def _add(ctx: typer.Context, pipeline: str, path: Path, note: str, as_program: b
     typer.echo(f"request {request_id}; `driftloop explain {pipeline}` tells what the gate says")
 
 
-def _list(ctx: typer.Context, pipeline: str, as_program: bool) -> None:
-    found = client(ctx).models(pipeline)
+def _list(ctx: typer.Context, pipeline: str, where: str, as_program: bool) -> None:
+    found = client(ctx).models(pipeline, where)
     if as_program:
         as_json(found)
         return
@@ -142,10 +145,13 @@ def runs(
     ctx: typer.Context,
     pipeline: PipelineName,
     newest: Annotated[int, typer.Option(min=0, help="only so many; 0: all")] = 20,
+    where: Annotated[
+        str, typer.Option(help="only those: 'outcome = rejected AND trigger = drift'")
+    ] = "",
     as_program: Json = False,
 ) -> None:
     """The training runs, the oldest first."""
-    found = client(ctx).runs(pipeline, newest)
+    found = client(ctx).runs(pipeline, newest, where)
     if as_program:
         as_json(found)
         return

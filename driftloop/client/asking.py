@@ -17,12 +17,12 @@ from driftloop.contracts.model_pb2 import Given, Span
 from driftloop.contracts.registry_pb2 import (
     ApplyRequest,
     ArtifactChunk,
+    ListModelsRequest,
+    ListRunsRequest,
     ModelRequest,
-    ModelsRequest,
     PromoteRequest,
     QuarantineRequest,
     RollbackRequest,
-    RunsRequest,
     UpdateModelRequest,
     WhoServedRequest,
 )
@@ -33,6 +33,7 @@ from driftloop.spec.learners import SHIPPED
 
 BACKTEST_S = 3_600.0  # evaluation's own limit, EVALUATION_SECONDS_MAX, is below it
 CHUNK_BYTES, UPLOAD_S = 1 << 20, 60.0
+PAGE = 500  # rows asked for at once
 REBUILD_S = 3_600.0  # training's own limit, TRAINING_REBUILD_SECONDS_MAX, is below it
 
 
@@ -50,11 +51,19 @@ class Asking:
         with self._calls.registry() as registry:
             return plain(registry.Apply(ApplyRequest(yaml=text, by=person()), timeout=DEADLINE_S))
 
-    def models(self, pipeline: str) -> list[Plain]:
-        """Versions, the oldest first, with their metrics and aliases."""
+    def models(self, pipeline: str, where: str = "") -> list[Plain]:
+        """Versions, the oldest first, with their metrics and aliases; `where` narrows them:
+        `version >= 3 AND tags.team = risk`. Refused: no such pipeline or field.
+        """
+        request = ListModelsRequest(parent=f"pipelines/{pipeline}", filter=where, page_size=PAGE)
+        found: list[Plain] = []
         with self._calls.registry() as registry:
-            reply = registry.Models(ModelsRequest(pipeline=pipeline), timeout=DEADLINE_S)
-        return [plain(model) for model in reply.models]
+            while True:
+                reply = registry.ListModels(request, timeout=DEADLINE_S)
+                found += [plain(model) for model in reply.models]
+                request.page_token = reply.next_page_token
+                if not request.page_token:
+                    return found
 
     def model(self, pipeline: str, version: int = 0, alias: str = "champion") -> Plain:
         """One version, by number or alias."""
@@ -62,13 +71,20 @@ class Asking:
         with self._calls.registry() as registry:
             return plain(registry.Model(request, timeout=DEADLINE_S))
 
-    def runs(self, pipeline: str, newest: int = 0) -> list[Plain]:
-        """Runs, the oldest first. `newest` 0: all."""
+    def runs(self, pipeline: str, newest: int = 0, where: str = "") -> list[Plain]:
+        """Runs, the oldest first. `newest` 0: all; `where` narrows them: `outcome = rejected AND
+        trigger = drift`. Refused: no such pipeline or field.
+        """
+        request = ListRunsRequest(parent=f"pipelines/{pipeline or '-'}", filter=where)
+        found: list[Plain] = []
         with self._calls.registry() as registry:
-            reply = registry.Runs(RunsRequest(pipeline=pipeline, newest=newest), timeout=DEADLINE_S)
-        return sorted(
-            (plain(run) for run in reply.runs), key=lambda run: run["at_ms"].get("opened", 0)
-        )
+            while True:
+                request.page_size = min(PAGE, newest - len(found)) if newest else PAGE
+                reply = registry.ListRuns(request, timeout=DEADLINE_S)
+                found += [plain(run) for run in reply.runs]
+                request.page_token = reply.next_page_token
+                if not request.page_token or len(found) == newest:
+                    return found[::-1]
 
     def promote(self, pipeline: str, version: int, reason: str = "") -> Plain:
         """Make a version live."""

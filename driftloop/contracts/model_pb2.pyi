@@ -251,7 +251,7 @@ class ModelEvaluated(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., verdicts: _Optional[_Iterable[_Union[Verdict, _Mapping[str, object]]]] = ..., champion: _Optional[_Union[Metrics, _Mapping[str, object]]] = ..., champion_version: _Optional[int] = ..., champion_digest: _Optional[str] = ..., winner: _Optional[str] = ..., winner_digest: _Optional[str] = ..., rule: _Optional[str] = ..., outcome: _Optional[str] = ..., reason: _Optional[str] = ..., holdout: _Optional[_Union[Window, _Mapping[str, object]]] = ...) -> None: ...
 
 class ModelReleased(_message.Message):
-    __slots__ = ("pipeline", "generation", "version", "digest", "bytes", "run_id", "by", "reason", "cause", "previous_version", "baseline_version", "baseline_digest", "inputs", "classes", "at_ms")
+    __slots__ = ("pipeline", "generation", "version", "digest", "bytes", "run_id", "by", "reason", "cause", "previous_version", "baseline_version", "baseline_digest", "inputs", "classes", "at_ms", "request_id")
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -267,6 +267,7 @@ class ModelReleased(_message.Message):
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
     AT_MS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     pipeline: str
     generation: int
     version: int
@@ -282,7 +283,8 @@ class ModelReleased(_message.Message):
     inputs: _containers.RepeatedScalarFieldContainer[str]
     classes: _containers.RepeatedScalarFieldContainer[str]
     at_ms: int
-    def __init__(self, pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., bytes: _Optional[int] = ..., run_id: _Optional[str] = ..., by: _Optional[str] = ..., reason: _Optional[str] = ..., cause: _Optional[str] = ..., previous_version: _Optional[int] = ..., baseline_version: _Optional[int] = ..., baseline_digest: _Optional[str] = ..., inputs: _Optional[_Iterable[str]] = ..., classes: _Optional[_Iterable[str]] = ..., at_ms: _Optional[int] = ...) -> None: ...
+    request_id: str
+    def __init__(self, pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., bytes: _Optional[int] = ..., run_id: _Optional[str] = ..., by: _Optional[str] = ..., reason: _Optional[str] = ..., cause: _Optional[str] = ..., previous_version: _Optional[int] = ..., baseline_version: _Optional[int] = ..., baseline_digest: _Optional[str] = ..., inputs: _Optional[_Iterable[str]] = ..., classes: _Optional[_Iterable[str]] = ..., at_ms: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class RunFinished(_message.Message):
     __slots__ = ("run_id", "pipeline", "generation", "outcome", "reason", "version", "at_ms")
@@ -303,7 +305,7 @@ class RunFinished(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., outcome: _Optional[str] = ..., reason: _Optional[str] = ..., version: _Optional[int] = ..., at_ms: _Optional[int] = ...) -> None: ...
 
 class ModelVersion(_message.Message):
-    __slots__ = ("pipeline", "generation", "version", "digest", "bytes", "run_id", "candidate", "metrics", "verdict", "inputs", "classes", "created_ms", "released_by", "aliases", "note", "tags")
+    __slots__ = ("pipeline", "generation", "version", "digest", "bytes", "run_id", "candidate", "metrics", "verdict", "inputs", "classes", "created_ms", "released_by", "aliases", "note", "tags", "name", "etag")
     class TagsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -327,6 +329,8 @@ class ModelVersion(_message.Message):
     ALIASES_FIELD_NUMBER: _ClassVar[int]
     NOTE_FIELD_NUMBER: _ClassVar[int]
     TAGS_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
     pipeline: str
     generation: int
     version: int
@@ -343,10 +347,12 @@ class ModelVersion(_message.Message):
     aliases: _containers.RepeatedScalarFieldContainer[str]
     note: str
     tags: _containers.ScalarMap[str, str]
-    def __init__(self, pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., bytes: _Optional[int] = ..., run_id: _Optional[str] = ..., candidate: _Optional[_Union[Candidate, _Mapping[str, object]]] = ..., metrics: _Optional[_Union[Metrics, _Mapping[str, object]]] = ..., verdict: _Optional[_Union[Verdict, _Mapping[str, object]]] = ..., inputs: _Optional[_Iterable[str]] = ..., classes: _Optional[_Iterable[str]] = ..., created_ms: _Optional[int] = ..., released_by: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., note: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    name: str
+    etag: str
+    def __init__(self, pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., bytes: _Optional[int] = ..., run_id: _Optional[str] = ..., candidate: _Optional[_Union[Candidate, _Mapping[str, object]]] = ..., metrics: _Optional[_Union[Metrics, _Mapping[str, object]]] = ..., verdict: _Optional[_Union[Verdict, _Mapping[str, object]]] = ..., inputs: _Optional[_Iterable[str]] = ..., classes: _Optional[_Iterable[str]] = ..., created_ms: _Optional[int] = ..., released_by: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., note: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., name: _Optional[str] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class ModelMarked(_message.Message):
-    __slots__ = ("pipeline", "version", "pinned", "note", "tags", "by", "at_ms")
+    __slots__ = ("pipeline", "version", "pinned", "note", "tags", "by", "at_ms", "request_id")
     class TagsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -361,6 +367,7 @@ class ModelMarked(_message.Message):
     TAGS_FIELD_NUMBER: _ClassVar[int]
     BY_FIELD_NUMBER: _ClassVar[int]
     AT_MS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     pipeline: str
     version: int
     pinned: bool
@@ -368,7 +375,8 @@ class ModelMarked(_message.Message):
     tags: _containers.ScalarMap[str, str]
     by: str
     at_ms: int
-    def __init__(self, pipeline: _Optional[str] = ..., version: _Optional[int] = ..., pinned: _Optional[bool] = ..., note: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., by: _Optional[str] = ..., at_ms: _Optional[int] = ...) -> None: ...
+    request_id: str
+    def __init__(self, pipeline: _Optional[str] = ..., version: _Optional[int] = ..., pinned: _Optional[bool] = ..., note: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., by: _Optional[str] = ..., at_ms: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class PipelineDeclared(_message.Message):
     __slots__ = ("name", "version", "generation", "yaml", "digest", "by", "at_ms", "quarantined")

@@ -63,7 +63,7 @@ class ModelRequest(_message.Message):
     def __init__(self, pipeline: _Optional[str] = ..., version: _Optional[int] = ..., alias: _Optional[str] = ..., digest: _Optional[str] = ...) -> None: ...
 
 class Run(_message.Message):
-    __slots__ = ("opened", "trained", "evaluated", "finished", "released", "at_ms")
+    __slots__ = ("opened", "trained", "evaluated", "finished", "released", "at_ms", "name")
     class AtMsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -77,13 +77,15 @@ class Run(_message.Message):
     FINISHED_FIELD_NUMBER: _ClassVar[int]
     RELEASED_FIELD_NUMBER: _ClassVar[int]
     AT_MS_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
     opened: _model_pb2.RunOpened
     trained: _model_pb2.ModelTrained
     evaluated: _model_pb2.ModelEvaluated
     finished: _model_pb2.RunFinished
     released: _model_pb2.ModelReleased
     at_ms: _containers.ScalarMap[str, int]
-    def __init__(self, opened: _Optional[_Union[_model_pb2.RunOpened, _Mapping[str, object]]] = ..., trained: _Optional[_Union[_model_pb2.ModelTrained, _Mapping[str, object]]] = ..., evaluated: _Optional[_Union[_model_pb2.ModelEvaluated, _Mapping[str, object]]] = ..., finished: _Optional[_Union[_model_pb2.RunFinished, _Mapping[str, object]]] = ..., released: _Optional[_Union[_model_pb2.ModelReleased, _Mapping[str, object]]] = ..., at_ms: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    name: str
+    def __init__(self, opened: _Optional[_Union[_model_pb2.RunOpened, _Mapping[str, object]]] = ..., trained: _Optional[_Union[_model_pb2.ModelTrained, _Mapping[str, object]]] = ..., evaluated: _Optional[_Union[_model_pb2.ModelEvaluated, _Mapping[str, object]]] = ..., finished: _Optional[_Union[_model_pb2.RunFinished, _Mapping[str, object]]] = ..., released: _Optional[_Union[_model_pb2.ModelReleased, _Mapping[str, object]]] = ..., at_ms: _Optional[_Mapping[str, int]] = ..., name: _Optional[str] = ...) -> None: ...
 
 class RunsRequest(_message.Message):
     __slots__ = ("pipeline", "newest")
@@ -100,26 +102,34 @@ class RunsReply(_message.Message):
     def __init__(self, runs: _Optional[_Iterable[_Union[Run, _Mapping[str, object]]]] = ...) -> None: ...
 
 class PromoteRequest(_message.Message):
-    __slots__ = ("pipeline", "version", "by", "reason")
+    __slots__ = ("pipeline", "version", "by", "reason", "request_id", "etag")
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     BY_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
     pipeline: str
     version: int
     by: str
     reason: str
-    def __init__(self, pipeline: _Optional[str] = ..., version: _Optional[int] = ..., by: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    request_id: str
+    etag: str
+    def __init__(self, pipeline: _Optional[str] = ..., version: _Optional[int] = ..., by: _Optional[str] = ..., reason: _Optional[str] = ..., request_id: _Optional[str] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class RollbackRequest(_message.Message):
-    __slots__ = ("pipeline", "by", "reason")
+    __slots__ = ("pipeline", "by", "reason", "request_id", "etag")
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
     BY_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
     pipeline: str
     by: str
     reason: str
-    def __init__(self, pipeline: _Optional[str] = ..., by: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    request_id: str
+    etag: str
+    def __init__(self, pipeline: _Optional[str] = ..., by: _Optional[str] = ..., reason: _Optional[str] = ..., request_id: _Optional[str] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class WhoServedRequest(_message.Message):
     __slots__ = ("pipeline", "at_ms")
@@ -158,7 +168,7 @@ class QuarantineReply(_message.Message):
     def __init__(self, quarantined: _Optional[_Iterable[_Union[_model_pb2.Quarantined, _Mapping[str, object]]]] = ...) -> None: ...
 
 class UpdateModelRequest(_message.Message):
-    __slots__ = ("pipeline", "version", "pinned", "note", "tags", "by")
+    __slots__ = ("pipeline", "version", "pinned", "note", "tags", "by", "request_id", "etag")
     class TagsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -172,13 +182,71 @@ class UpdateModelRequest(_message.Message):
     NOTE_FIELD_NUMBER: _ClassVar[int]
     TAGS_FIELD_NUMBER: _ClassVar[int]
     BY_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
     pipeline: str
     version: int
     pinned: bool
     note: str
     tags: _containers.ScalarMap[str, str]
     by: str
-    def __init__(self, pipeline: _Optional[str] = ..., version: _Optional[int] = ..., pinned: _Optional[bool] = ..., note: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., by: _Optional[str] = ...) -> None: ...
+    request_id: str
+    etag: str
+    def __init__(self, pipeline: _Optional[str] = ..., version: _Optional[int] = ..., pinned: _Optional[bool] = ..., note: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., by: _Optional[str] = ..., request_id: _Optional[str] = ..., etag: _Optional[str] = ...) -> None: ...
+
+class GetModelRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class ListModelsRequest(_message.Message):
+    __slots__ = ("parent", "page_size", "page_token", "filter", "order_by")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    ORDER_BY_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    page_size: int
+    page_token: str
+    filter: str
+    order_by: str
+    def __init__(self, parent: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[str] = ..., order_by: _Optional[str] = ...) -> None: ...
+
+class ListModelsReply(_message.Message):
+    __slots__ = ("models", "next_page_token")
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    models: _containers.RepeatedCompositeFieldContainer[_model_pb2.ModelVersion]
+    next_page_token: str
+    def __init__(self, models: _Optional[_Iterable[_Union[_model_pb2.ModelVersion, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class GetRunRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class ListRunsRequest(_message.Message):
+    __slots__ = ("parent", "page_size", "page_token", "filter")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    page_size: int
+    page_token: str
+    filter: str
+    def __init__(self, parent: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[str] = ...) -> None: ...
+
+class ListRunsReply(_message.Message):
+    __slots__ = ("runs", "next_page_token")
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    runs: _containers.RepeatedCompositeFieldContainer[Run]
+    next_page_token: str
+    def __init__(self, runs: _Optional[_Iterable[_Union[Run, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class ArtifactChunk(_message.Message):
     __slots__ = ("digest", "pipeline", "run_id", "bytes", "data")

@@ -75,6 +75,26 @@ class RegistryStub:
                 request_serializer=driftloop_dot_contracts_dot_registry__pb2.WhoServedRequest.SerializeToString,
                 response_deserializer=driftloop_dot_contracts_dot_registry__pb2.WhoServedReply.FromString,
                 _registered_method=True)
+        self.GetModel = channel.unary_unary(
+                '/driftloop.v1.Registry/GetModel',
+                request_serializer=driftloop_dot_contracts_dot_registry__pb2.GetModelRequest.SerializeToString,
+                response_deserializer=driftloop_dot_contracts_dot_model__pb2.ModelVersion.FromString,
+                _registered_method=True)
+        self.ListModels = channel.unary_unary(
+                '/driftloop.v1.Registry/ListModels',
+                request_serializer=driftloop_dot_contracts_dot_registry__pb2.ListModelsRequest.SerializeToString,
+                response_deserializer=driftloop_dot_contracts_dot_registry__pb2.ListModelsReply.FromString,
+                _registered_method=True)
+        self.GetRun = channel.unary_unary(
+                '/driftloop.v1.Registry/GetRun',
+                request_serializer=driftloop_dot_contracts_dot_registry__pb2.GetRunRequest.SerializeToString,
+                response_deserializer=driftloop_dot_contracts_dot_registry__pb2.Run.FromString,
+                _registered_method=True)
+        self.ListRuns = channel.unary_unary(
+                '/driftloop.v1.Registry/ListRuns',
+                request_serializer=driftloop_dot_contracts_dot_registry__pb2.ListRunsRequest.SerializeToString,
+                response_deserializer=driftloop_dot_contracts_dot_registry__pb2.ListRunsReply.FromString,
+                _registered_method=True)
         self.UpdateModel = channel.unary_unary(
                 '/driftloop.v1.Registry/UpdateModel',
                 request_serializer=driftloop_dot_contracts_dot_registry__pb2.UpdateModelRequest.SerializeToString,
@@ -150,6 +170,34 @@ class RegistryServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetModel(self, request, context):
+        """by name: pipelines/flights/models/7, or .../champion
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListModels(self, request, context):
+        """a page
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRun(self, request, context):
+        """by name: pipelines/flights/runs/ID
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRuns(self, request, context):
+        """a page, the newest first
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UpdateModel(self, request, context):
         """pin, note, tags; what is not said stays
         """
@@ -219,6 +267,26 @@ def add_RegistryServicer_to_server(servicer, server):
                     servicer.WhoServed,
                     request_deserializer=driftloop_dot_contracts_dot_registry__pb2.WhoServedRequest.FromString,
                     response_serializer=driftloop_dot_contracts_dot_registry__pb2.WhoServedReply.SerializeToString,
+            ),
+            'GetModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModel,
+                    request_deserializer=driftloop_dot_contracts_dot_registry__pb2.GetModelRequest.FromString,
+                    response_serializer=driftloop_dot_contracts_dot_model__pb2.ModelVersion.SerializeToString,
+            ),
+            'ListModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModels,
+                    request_deserializer=driftloop_dot_contracts_dot_registry__pb2.ListModelsRequest.FromString,
+                    response_serializer=driftloop_dot_contracts_dot_registry__pb2.ListModelsReply.SerializeToString,
+            ),
+            'GetRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRun,
+                    request_deserializer=driftloop_dot_contracts_dot_registry__pb2.GetRunRequest.FromString,
+                    response_serializer=driftloop_dot_contracts_dot_registry__pb2.Run.SerializeToString,
+            ),
+            'ListRuns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRuns,
+                    request_deserializer=driftloop_dot_contracts_dot_registry__pb2.ListRunsRequest.FromString,
+                    response_serializer=driftloop_dot_contracts_dot_registry__pb2.ListRunsReply.SerializeToString,
             ),
             'UpdateModel': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateModel,
@@ -457,6 +525,114 @@ class Registry:
             '/driftloop.v1.Registry/WhoServed',
             driftloop_dot_contracts_dot_registry__pb2.WhoServedRequest.SerializeToString,
             driftloop_dot_contracts_dot_registry__pb2.WhoServedReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftloop.v1.Registry/GetModel',
+            driftloop_dot_contracts_dot_registry__pb2.GetModelRequest.SerializeToString,
+            driftloop_dot_contracts_dot_model__pb2.ModelVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftloop.v1.Registry/ListModels',
+            driftloop_dot_contracts_dot_registry__pb2.ListModelsRequest.SerializeToString,
+            driftloop_dot_contracts_dot_registry__pb2.ListModelsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftloop.v1.Registry/GetRun',
+            driftloop_dot_contracts_dot_registry__pb2.GetRunRequest.SerializeToString,
+            driftloop_dot_contracts_dot_registry__pb2.Run.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftloop.v1.Registry/ListRuns',
+            driftloop_dot_contracts_dot_registry__pb2.ListRunsRequest.SerializeToString,
+            driftloop_dot_contracts_dot_registry__pb2.ListRunsReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -249,6 +249,7 @@ def released(fact: domain.Released) -> ModelReleased:
         inputs=fact.inputs,
         classes=fact.classes,
         at_ms=fact.at_ms,
+        request_id=fact.request_id,
     )
 
 
@@ -278,6 +279,8 @@ def run(known: domain.Run) -> Run:
         if step is not None:
             getattr(message, name).CopyFrom(getattr(event(step), name))
             message.at_ms[name] = step.at_ms
+    if known.opened is not None:
+        message.name = f"pipelines/{known.opened.pipeline}/runs/{known.opened.run_id}"
     return message
 
 
@@ -341,43 +344,24 @@ def _released(message: ModelReleased) -> domain.Released:
         inputs=tuple(message.inputs),
         classes=tuple(message.classes),
         at_ms=message.at_ms,
+        request_id=message.request_id,
     )
 
 
 def _finished(message: RunFinished) -> domain.Finished:
-    return domain.Finished(
-        message.run_id,
-        message.pipeline,
-        message.generation,
-        message.outcome,
-        message.reason,
-        message.version,
-        message.at_ms,
-    )
+    end = (message.outcome, message.reason, message.version, message.at_ms)
+    return domain.Finished(message.run_id, message.pipeline, message.generation, *end)
 
 
 def _quarantined(message: Quarantined) -> domain.Quarantined:
-    return domain.Quarantined(
-        message.pipeline,
-        message.span.from_us,
-        message.span.to_us,
-        message.reason,
-        message.by,
-        message.at_ms,
-        message.lifted,
-    )
+    said = (message.reason, message.by, message.at_ms, message.lifted)
+    return domain.Quarantined(message.pipeline, message.span.from_us, message.span.to_us, *said)
 
 
 def _marked(message: ModelMarked) -> domain.Marked:
-    return domain.Marked(
-        message.pipeline,
-        message.version,
-        message.pinned,
-        message.note,
-        dict(sorted(message.tags.items())),
-        message.by,
-        message.at_ms,
-    )
+    said = (message.pinned, message.note, dict(sorted(message.tags.items())))
+    asked = (message.by, message.at_ms, message.request_id)
+    return domain.Marked(message.pipeline, message.version, *said, *asked)
 
 
 def _names(run_id: str, pipeline: str, message: str) -> None:

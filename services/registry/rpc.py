@@ -1,5 +1,5 @@
-"""The registry's doors: checks a question, answers from the committed ledger, or hands a wish to
-the loop and waits.
+"""The registry's doors: checks a wish, hands it to the loop and waits. What only asks is answered
+by questions.py.
 
 No state is changed here: topics are made and artifacts kept before the loop hears of them, so a
 wish that fails half-way leaves nothing that a second try would not find and use.
@@ -23,22 +23,12 @@ from driftloop.contracts.registry_pb2 import (
     ApplyRequest,
     ArtifactChunk,
     ArtifactRequest,
-    ModelRequest,
-    ModelsReply,
-    ModelsRequest,
-    PipelinesReply,
-    PipelinesRequest,
     PromoteRequest,
     QuarantineReply,
     QuarantineRequest,
     RollbackRequest,
-    RunsReply,
-    RunsRequest,
     UpdateModelRequest,
-    WhoServedReply,
-    WhoServedRequest,
 )
-from driftloop.contracts.registry_pb2_grpc import RegistryServicer
 from driftloop.kit.broker import Broker
 from driftloop.kit.clock import Clock
 from driftloop.kit.errors import Malformed, Refused, Unavailable
@@ -47,6 +37,7 @@ from driftloop.kit.rpc import answers
 from driftloop.kit.trace import here
 from services.registry import codec, domain, topology
 from services.registry.handlers import Shown
+from services.registry.questions import NOT_FOUND, Questions, known, shown
 from services.registry.store import Store
 from services.registry.tracing import Called, Command
 
@@ -54,12 +45,12 @@ GENERATION = 1  # a second one is refused until it is built
 YAML_CHARACTERS_MAX = (
     256_000  # a file of 1,000 features is 100,000; `pipelines` takes 1 MiB a message
 )
-NOT_FOUND, FAILED_PRECONDITION, DATA_LOSS = "NOT_FOUND", "FAILED_PRECONDITION", "DATA_LOSS"
+FAILED_PRECONDITION, DATA_LOSS, ABORTED = "FAILED_PRECONDITION", "DATA_LOSS", "ABORTED"
 TAG, TAGS_MAX, TEXT_MAX = re.compile(r"[A-Za-z][\w.-]{0,59}"), 50, 1_000
 A = TypeVar("A")
 
 
-class Doors(RegistryServicer):
+class Doors(Questions):
     """Every call of proto/registry.proto."""
 
     def __init__(
@@ -112,102 +103,31 @@ class Doors(RegistryServicer):
         )
 
     @answers
-    def Pipelines(self, request: PipelinesRequest, context: grpc.ServicerContext) -> PipelinesReply:
-        with self._shown.reading() as ledger:
-            return PipelinesReply(
-                pipelines=[
-                    codec.declaration(known[-1], ledger.quarantined.get(name, ()))
-                    for name, known in ledger.declarations.items()
-                ]
-            )
-
-    @answers
     def Quarantine(
         self, request: QuarantineRequest, context: grpc.ServicerContext
     ) -> QuarantineReply:
         fact = _quarantine(request, self._clock.ms())
-        with self._shown.reading() as ledger:
-            _known(ledger, fact.pipeline)
+        self._known(fact.pipeline)
         holds = self._ask(lambda book, _: _quarantined(book, fact))
         return QuarantineReply(quarantined=[codec.quarantined(one) for one in holds])
-
-    @answers
-    def Models(self, request: ModelsRequest, context: grpc.ServicerContext) -> ModelsReply:
-        with self._shown.reading() as ledger:
-            _known(ledger, request.pipeline)
-            versions = ledger.versions.get(request.pipeline, {}).values()
-            return ModelsReply(models=[_shown(ledger, version) for version in versions])
-
-    @answers
-    def Model(self, request: ModelRequest, context: grpc.ServicerContext) -> ModelVersion:
-        with self._shown.reading() as ledger:
-            _known(ledger, request.pipeline)
-            return _shown(ledger, _wanted(ledger, request))
 
     @answers
     def UpdateModel(
         self, request: UpdateModelRequest, context: grpc.ServicerContext
     ) -> ModelVersion:
         _check_marks(request)
-        with self._shown.reading() as ledger:
-            _known(ledger, request.pipeline)
-
-        def mark(book: domain.Book, now_ms: int) -> tuple[ModelVersion, list[domain.Fact]]:
-            facts = book.mark(
-                request.pipeline,
-                request.version,
-                pinned=request.pinned if request.HasField("pinned") else None,
-                note=request.note if request.HasField("note") else None,
-                tags=dict(request.tags),
-                by=request.by or "unknown",
-                now_ms=now_ms,
-            )
-            version = book.ledger.versions[request.pipeline][request.version]
-            return _shown(book.ledger, version), facts
-
-        return self._ask(mark)
-
-    @answers
-    def Runs(self, request: RunsRequest, context: grpc.ServicerContext) -> RunsReply:
-        with self._shown.reading() as ledger:
-            if request.pipeline:
-                _known(ledger, request.pipeline)
-            return RunsReply(
-                runs=map(codec.run, domain.newest_runs(ledger, request.pipeline, request.newest))
-            )
+        self._known(request.pipeline)
+        return self._ask(lambda book, now_ms: _mark(book, request, now_ms))
 
     @answers
     def Promote(self, request: PromoteRequest, context: grpc.ServicerContext) -> ModelReleased:
-        return self._released(
-            request.pipeline,
-            lambda book, now_ms: book.promote(
-                request.pipeline,
-                request.version,
-                by=request.by or "unknown",
-                reason=request.reason,
-                now_ms=now_ms,
-            ),
-        )
+        self._known(request.pipeline)
+        return codec.released(self._ask(lambda book, now_ms: _promote(book, request, now_ms)))
 
     @answers
     def Rollback(self, request: RollbackRequest, context: grpc.ServicerContext) -> ModelReleased:
-        return self._released(
-            request.pipeline,
-            lambda book, now_ms: book.rollback(
-                request.pipeline, by=request.by or "unknown", reason=request.reason, now_ms=now_ms
-            ),
-        )
-
-    @answers
-    def WhoServed(self, request: WhoServedRequest, context: grpc.ServicerContext) -> WhoServedReply:
-        at_ms = request.at_ms or self._clock.ms()
-        with self._shown.reading() as ledger:
-            _known(ledger, request.pipeline)
-            released = ledger.who_served(request.pipeline, at_ms)
-            if released is None:
-                raise Refused(f"{request.pipeline} served no model at {at_ms} ms", status=NOT_FOUND)
-            model = ledger.versions[request.pipeline][released.version]
-            return WhoServedReply(released=codec.released(released), model=_shown(ledger, model))
+        self._known(request.pipeline)
+        return codec.released(self._ask(lambda book, now_ms: _rollback(book, request, now_ms)))
 
     @answers
     def Upload(
@@ -256,18 +176,15 @@ class Doors(RegistryServicer):
         except CancelledError as error:
             raise Unavailable("the registry's loop has ended; ask again") from error
         except domain.Unwanted as error:
-            status = NOT_FOUND if error.missing else FAILED_PRECONDITION
+            status = (
+                NOT_FOUND if error.missing else ABORTED if error.changed else FAILED_PRECONDITION
+            )
             raise Refused(str(error), status=status) from error
         return answer
 
-    def _released(
-        self, pipeline: str, wish: Callable[[domain.Book, int], list[domain.Fact]]
-    ) -> ModelReleased:
+    def _known(self, pipeline: str) -> None:
         with self._shown.reading() as ledger:
-            _known(ledger, pipeline)
-        facts = self._ask(lambda book, now_ms: _twice(wish(book, now_ms)))
-        released = next(fact for fact in facts if isinstance(fact, domain.Released))
-        return codec.released(released)
+            known(ledger, pipeline)
 
     def _missing_sources(self, pipeline: spec.Pipeline) -> list[str]:
         return [
@@ -313,6 +230,54 @@ def _check_marks(request: UpdateModelRequest) -> None:
             raise Refused(f"{what}: {len(text)} characters, wanted at most {TEXT_MAX}")
 
 
+def _mark(
+    book: domain.Book, request: UpdateModelRequest, now_ms: int
+) -> tuple[ModelVersion, list[domain.Fact]]:
+    facts: list[domain.Fact] = []
+    if book.again(request.request_id, domain.Marked, request.pipeline) is None:
+        book.unchanged(request.pipeline, request.version, request.etag)
+        facts = book.mark(
+            request.pipeline,
+            request.version,
+            pinned=request.pinned if request.HasField("pinned") else None,
+            note=request.note if request.HasField("note") else None,
+            tags=dict(request.tags),
+            by=request.by or "unknown",
+            now_ms=now_ms,
+            request_id=request.request_id,
+        )
+    return shown(book.ledger, book.ledger.versions[request.pipeline][request.version]), facts
+
+
+def _promote(
+    book: domain.Book, request: PromoteRequest, now_ms: int
+) -> tuple[domain.Released, list[domain.Fact]]:
+    again = book.again(request.request_id, domain.Released, request.pipeline, "promote")
+    if again is not None:
+        return again, []
+    book.unchanged(request.pipeline, request.version, request.etag)
+    released = book.promote(request.pipeline, request.version, now_ms=now_ms, **_asked(request))
+    return released, [released]
+
+
+def _rollback(
+    book: domain.Book, request: RollbackRequest, now_ms: int
+) -> tuple[domain.Released, list[domain.Fact]]:
+    again = book.again(request.request_id, domain.Released, request.pipeline, "rollback")
+    if again is not None:
+        return again, []
+    live = book.ledger.champion(request.pipeline)
+    if live is not None:
+        book.unchanged(request.pipeline, live.version, request.etag)
+    released = book.rollback(request.pipeline, now_ms=now_ms, **_asked(request))
+    return released, [released]
+
+
+def _asked(request: PromoteRequest | RollbackRequest) -> dict[str, str]:
+    by = request.by or "unknown"
+    return {"by": by, "reason": request.reason, "request_id": request.request_id}
+
+
 def _declare(
     book: domain.Book, draft: domain.Declared
 ) -> tuple[tuple[domain.Declared, bool], list[domain.Fact]]:
@@ -342,39 +307,6 @@ def _quarantined(
 ) -> tuple[list[domain.Quarantined], list[domain.Fact]]:
     facts = book.quarantine(fact)
     return list(book.ledger.quarantined.get(fact.pipeline, [])), facts
-
-
-def _twice(facts: list[domain.Fact]) -> tuple[list[domain.Fact], list[domain.Fact]]:
-    return facts, facts
-
-
-def _known(ledger: domain.Ledger, pipeline: str) -> None:
-    if pipeline not in ledger.declarations:
-        there = ", ".join(ledger.declarations) or "none"
-        raise Refused(f"pipeline {pipeline!r} is not declared; there is: {there}", status=NOT_FOUND)
-
-
-def _shown(ledger: domain.Ledger, version: domain.Versioned) -> ModelVersion:
-    by = ledger.first_released_by(version.pipeline, version.version)
-    mark = ledger.mark(version.pipeline, version.version)
-    return codec.version(version, ledger.aliases(version.pipeline), by, mark)
-
-
-def _wanted(ledger: domain.Ledger, request: ModelRequest) -> domain.Versioned:
-    """By digest, version or alias; `champion` where nothing is said."""
-    versions, aliases = ledger.versions.get(request.pipeline, {}), ledger.aliases(request.pipeline)
-    if request.digest:
-        found = next((v for v in versions.values() if v.digest == request.digest), None)
-    else:
-        found = versions.get(request.version or aliases.get(request.alias or "champion", 0))
-    if found is None:
-        asked = request.digest[:12] or request.version or request.alias or "champion"
-        there = ", ".join(map(str, versions)) or "none"
-        named = "".join(f", {alias} = {number}" for alias, number in aliases.items())
-        raise Refused(
-            f"{request.pipeline}@{asked} does not exist; there is: {there}{named}", status=NOT_FOUND
-        )
-    return found
 
 
 def _data(head: ArtifactChunk, rest: Iterator[ArtifactChunk]) -> Iterator[bytes]:

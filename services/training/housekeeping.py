@@ -15,7 +15,7 @@ import grpc
 
 from driftloop.archive import Archive, Reach, in_log, name
 from driftloop.contracts.model_pb2 import ModelVersion, Window
-from driftloop.contracts.registry_pb2 import ModelRequest, ModelsRequest
+from driftloop.contracts.registry_pb2 import ListModelsRequest, ModelRequest
 from driftloop.contracts.registry_pb2_grpc import RegistryStub
 from driftloop.contracts.training_pb2 import ModelWindow
 from driftloop.dataset import ranges_of
@@ -43,8 +43,13 @@ class Models:
 
     def all(self, pipeline: str) -> list[ModelVersion]:
         """The oldest first."""
-        reply = self.registry.Models(ModelsRequest(pipeline=pipeline), timeout=ASK_SECONDS_MAX)
-        return sorted(reply.models, key=lambda model: model.version)
+        request, found = ListModelsRequest(parent=f"pipelines/{pipeline}"), list[ModelVersion]()
+        while True:
+            reply = self.registry.ListModels(request, timeout=ASK_SECONDS_MAX)
+            found += reply.models
+            request.page_token = reply.next_page_token
+            if not request.page_token:
+                return found
 
     def one(self, pipeline: str, version: int) -> ModelVersion:
         """Version 0: the champion."""

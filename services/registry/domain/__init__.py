@@ -20,7 +20,7 @@ from services.registry.domain.facts import (
     Verdict,
     Versioned,
 )
-from services.registry.domain.ledger import Ledger, Run, newest_runs
+from services.registry.domain.ledger import Ledger, Run
 from services.registry.domain.terms import Terms, changed_parts, terms, terms_of
 
 __all__ = [
@@ -44,7 +44,6 @@ __all__ = [
     "Verdict",
     "Versioned",
     "changed_parts",
-    "newest_runs",
     "terms",
     "terms_of",
 ]

@@ -7,6 +7,8 @@ events are read.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TypeVar
 
 from services.registry.domain.facts import (
     Candidate,
@@ -26,15 +28,17 @@ from services.registry.domain.facts import (
 from services.registry.domain.ledger import Ledger, Run
 from services.registry.domain.terms import Terms
 
+R = TypeVar("R", Released, Marked)
 TermsOf = Callable[[str], Terms]  # a pipeline file's text -> its terms
 
 
 class Unwanted(Exception):
     """A wish that the ledger can't fulfil; the text says why and what would do."""
 
-    def __init__(self, message: str, *, missing: bool = False) -> None:
+    def __init__(self, message: str, *, missing: bool = False, changed: bool = False) -> None:
         super().__init__(message)
         self.missing = missing  # what is named does not exist
+        self.changed = changed  # it is no longer what the wish was made of
 
 
 class Book:
@@ -73,8 +77,15 @@ class Book:
         return numbered, self._enter(numbered)
 
     def promote(
-        self, pipeline: str, version: int, *, by: str, reason: str, now_ms: int
-    ) -> list[Fact]:
+        self,
+        pipeline: str,
+        version: int,
+        *,
+        by: str,
+        reason: str,
+        now_ms: int,
+        request_id: str = "",
+    ) -> Released:
         """Make a version live. Unwanted where there is no such version, or it is live already."""
         wanted, live = self._version(pipeline, version), self.ledger.champion(pipeline)
         if live and live.version == version:
@@ -84,9 +95,12 @@ class Book:
                 f"{pipeline}@{version} is of generation {wanted.generation}, "
                 f"live is {live.generation}"
             )
-        return self._enter(self._release(wanted, by, reason, "promote", now_ms))
+        released = self._release(wanted, by, reason, "promote", now_ms)
+        return self._entered(replace(released, request_id=request_id))
 
-    def rollback(self, pipeline: str, *, by: str, reason: str, now_ms: int) -> list[Fact]:
+    def rollback(
+        self, pipeline: str, *, by: str, reason: str, now_ms: int, request_id: str = ""
+    ) -> Released:
         """Make the version live that was live before. Unwanted where there was none."""
         previous = self.ledger.aliases(pipeline).get("previous")
         if previous is None:
@@ -94,9 +108,31 @@ class Book:
                 f"{pipeline} has no earlier version to go back to; "
                 f"`driftloop models {pipeline}` lists them"
             )
-        return self._enter(
-            self._release(self._version(pipeline, previous), by, reason, "rollback", now_ms)
-        )
+        back_to = self._version(pipeline, previous)
+        released = self._release(back_to, by, reason, "rollback", now_ms)
+        return self._entered(replace(released, request_id=request_id))
+
+    def again(self, request_id: str, kind: type[R], pipeline: str, cause: str = "") -> R | None:
+        """What the same request has brought before; None: it is new, or has no id. Unwanted where
+        the id was another wish's.
+        """
+        found = self.ledger.asked.get(request_id) if request_id else None
+        if found is None:
+            return None
+        wished = found.cause if isinstance(found, Released) else ""
+        if not isinstance(found, kind) or (found.pipeline, wished) != (pipeline, cause):
+            raise Unwanted(f"request_id {request_id!r} was used for another wish; make a new one")
+        return found
+
+    def unchanged(self, pipeline: str, version: int, etag: str) -> None:
+        """Unwanted where a version is no longer what it was read as; an empty etag asks nothing."""
+        self._version(pipeline, version)
+        if etag and etag != (now := self.ledger.etag(pipeline, version)):
+            raise Unwanted(
+                f"{pipeline}@{version} has changed since it was read: etag {now}, wanted {etag}; "
+                "read it again",
+                changed=True,
+            )
 
     def quarantine(self, fact: Quarantined) -> list[Fact]:
         """Leave a span out of later windows, or take it back in. Unwanted where none such is to be
@@ -118,6 +154,7 @@ class Book:
         tags: Mapping[str, str],
         by: str,
         now_ms: int,
+        request_id: str = "",
     ) -> list[Fact]:
         """Change what is said of a version; what is None stays, a tag without a value goes.
         Unwanted where there is no such version; what is so already changes nothing.
@@ -135,9 +172,11 @@ class Book:
             dict(sorted(kept.items())),
             by,
             now_ms,
+            request_id,
         )
         said = (known.pinned, known.note, known.tags)
-        return [] if (fact.pinned, fact.note, fact.tags) == said else self._enter(fact)
+        same = (fact.pinned, fact.note, fact.tags) == said
+        return [] if same and not request_id else self._enter(fact)
 
     def overdue(self, now_ms: int) -> list[Fact]:
         """Ends the runs whose deadline has passed."""
@@ -156,6 +195,10 @@ class Book:
             there = ", ".join(str(number) for number in known) or "none"
             raise Unwanted(f"{pipeline}@{version} does not exist; there is: {there}", missing=True)
         return known[version]
+
+    def _entered(self, fact: Released) -> Released:
+        self.ledger.apply(fact)
+        return fact
 
     def _enter(self, *facts: Fact) -> list[Fact]:
         for fact in facts:
@@ -213,7 +256,7 @@ class Book:
         self, trained: Trained, evaluated: Evaluated, winner: Candidate, terms: Terms, now_ms: int
     ) -> Versioned:
         verdict = evaluated.verdicts.get(winner.digest, Verdict(b"", b""))
-        number = max(self.ledger.versions.get(trained.pipeline, {0: None})) + 1
+        number = self.ledger.newest(trained.pipeline) + 1
         return Versioned(
             pipeline=trained.pipeline,
             generation=trained.generation,

@@ -116,6 +116,7 @@ class Released:
     inputs: Sequence[str]
     classes: Sequence[str]
     at_ms: int
+    request_id: str = ""  # under which a person asked for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,7 @@ class Marked:
     tags: Mapping[str, str]
     by: str
     at_ms: int
+    request_id: str = ""
 
 
 Fact = (

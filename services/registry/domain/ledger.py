@@ -6,7 +6,7 @@ Nothing is decided here and nothing refused: facts have happened.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
 from dataclasses import dataclass, field
 
 from services.registry.domain.facts import (
@@ -51,8 +51,12 @@ class Ledger:
     releases: dict[str, list[Released]] = field(default_factory=dict)  # oldest first
     unopened: dict[str, None] = field(default_factory=dict)
     quarantined: dict[str, list[Quarantined]] = field(default_factory=dict)  # what holds now
-
     marks: dict[str, dict[int, Marked]] = field(default_factory=dict)  # the newest of each version
+    # What is looked up often, and follows from the above: runs in the order of their opening, of
+    # each pipeline and under "" of all; who made a version live first; what a request has brought.
+    opened: dict[str, list[str]] = field(default_factory=dict)
+    lived: dict[str, dict[int, str]] = field(default_factory=dict)
+    asked: dict[str, Released | Marked] = field(default_factory=dict)
 
     def apply(self, fact: Fact) -> None:
         """Facts are never refused here: they have happened."""
@@ -64,13 +68,14 @@ class Ledger:
             case Versioned():
                 self.versions.setdefault(fact.pipeline, {})[fact.version] = fact
             case Released():
-                self.releases.setdefault(fact.pipeline, []).append(fact)
+                self._release(fact)
                 if fact.cause == "release":
                     self._run(fact.run_id).released = fact
             case Quarantined():
                 self._quarantine(fact)
             case Marked():
                 self.marks.setdefault(fact.pipeline, {})[fact.version] = fact
+                self._ask(fact)
             case _:
                 self._apply_to_run(fact)
 
@@ -87,28 +92,47 @@ class Ledger:
         """champion, previous, baseline, challenger -> version; those that there are. The challenger
         is the newest version, where it has never been live: it waits for a person's word.
         """
-        releases, newest = self.releases.get(pipeline, []), max(self.versions.get(pipeline, {0: 0}))
+        releases, newest = self.releases.get(pipeline, []), self.newest(pipeline)
         named: dict[str, int] = {}
         if releases:
             live = releases[-1]
             named = {"champion": live.version, "baseline": releases[0].version}
             named |= {"previous": live.previous_version} if live.previous_version else {}
-        if newest and all(release.version != newest for release in releases):
+        if newest and newest not in self.lived.get(pipeline, {}):
             named["challenger"] = newest
         return named
+
+    def newest(self, pipeline: str) -> int:
+        """The newest version; 0: none. Versions only rise."""
+        return next(reversed(self.versions.get(pipeline, {})), 0)
+
+    def etag(self, pipeline: str, version: int) -> str:
+        """Of what can change of a version: where aliases point, and what people say of it."""
+        named = [name for name, number in self.aliases(pipeline).items() if number == version]
+        mark = self.mark(pipeline, version)
+        said = (mark.pinned, mark.note, dict(mark.tags)) if mark else (False, "", {})
+        return hashlib.sha256(repr((version, named, said)).encode()).hexdigest()[:16]
 
     def mark(self, pipeline: str, version: int) -> Marked | None:
         return self.marks.get(pipeline, {}).get(version)
 
     def first_released_by(self, pipeline: str, version: int) -> str:
         """Who made a version live the first time; empty: no one yet."""
-        releases = self.releases.get(pipeline, [])
-        return next((release.by for release in releases if release.version == version), "")
+        return self.lived.get(pipeline, {}).get(version, "")
 
     def who_served(self, pipeline: str, at_ms: int) -> Released | None:
         """The release that was live at a wall time."""
         releases = self.releases.get(pipeline, [])
         return next((r for r in reversed(releases) if r.at_ms <= at_ms), None)
+
+    def _release(self, fact: Released) -> None:
+        self.releases.setdefault(fact.pipeline, []).append(fact)
+        self.lived.setdefault(fact.pipeline, {}).setdefault(fact.version, fact.by)
+        self._ask(fact)
+
+    def _ask(self, fact: Released | Marked) -> None:
+        if fact.request_id:
+            self.asked[fact.request_id] = fact
 
     def _quarantine(self, fact: Quarantined) -> None:
         holds = self.quarantined.setdefault(fact.pipeline, [])
@@ -130,6 +154,8 @@ class Ledger:
         match fact:
             case Opened():
                 run.opened = fact
+                for pipeline in ("", fact.pipeline):
+                    self.opened.setdefault(pipeline, []).append(fact.run_id)
                 self.open[fact.run_id] = fact.deadline_ms
                 self.unopened.pop(fact.run_id, None)
             case Trained():
@@ -139,14 +165,3 @@ class Ledger:
             case Finished():
                 run.finished = fact
                 self.open.pop(fact.run_id, None)
-
-
-def newest_runs(ledger: Ledger, pipeline: str, newest: int) -> Iterator[Run]:
-    """Runs of a pipeline, the newest first; `newest` 0: all."""
-    found = 0
-    for run in reversed(list(ledger.runs.values())):
-        if run.opened and pipeline in ("", run.opened.pipeline):
-            yield run
-            found += 1
-            if found == newest:
-                return

@@ -15,9 +15,9 @@ from typer.testing import CliRunner, Result
 from driftloop.cli.app import app
 from driftloop.contracts.model_pb2 import ModelVersion, Quarantined, Span, Window
 from driftloop.contracts.registry_pb2 import (
+    ListModelsReply,
+    ListModelsRequest,
     ModelRequest,
-    ModelsReply,
-    ModelsRequest,
     QuarantineReply,
     QuarantineRequest,
 )
@@ -52,8 +52,10 @@ class Registry(RegistryServicer):
 
     asked: list[QuarantineRequest] = field(default_factory=list)
 
-    def Models(self, request: ModelsRequest, context: grpc.ServicerContext) -> ModelsReply:
-        return ModelsReply(models=[ModelVersion(version=number) for number in (1, 2, 3)])
+    def ListModels(
+        self, request: ListModelsRequest, context: grpc.ServicerContext
+    ) -> ListModelsReply:
+        return ListModelsReply(models=[ModelVersion(version=number) for number in (1, 2, 3)])
 
     def Model(self, request: ModelRequest, context: grpc.ServicerContext) -> ModelVersion:
         return ModelVersion(version=3)

@@ -281,5 +281,5 @@ def test_a_run_of_an_undeclared_pipeline_still_ends() -> None:
     assert house.finished() == [("r1", "failed", 0)]
 
 
-def _same(facts: object) -> tuple[object, object]:
-    return facts, facts
+def _same(fact: object) -> tuple[object, list[object]]:
+    return fact, [fact]

@@ -65,7 +65,7 @@ def test_a_promote_by_hand_is_part_of_the_calls_trace_or_begins_one() -> None:
             Called(
                 lambda book, now_ms: (
                     None,
-                    book.promote("flights", version, by="me", reason="", now_ms=now_ms),
+                    [book.promote("flights", version, by="me", reason="", now_ms=now_ms)],
                 ),
                 traceparent,
             )
