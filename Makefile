@@ -5,7 +5,7 @@ PY := .venv/bin/python
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop demo up down demo-compose generate check test test-soak test-compose lock clean
+.PHONY: help setup run stop demo up down demo-compose generate check test test-soak test-compose bench-learning lock clean
 
 help:  ## this list
 	@$(PYTHON) infra/tools/words.py
@@ -47,6 +47,9 @@ test: setup  ## unit, contract, integration (a real Kafka from wheels), and the 
 
 test-soak: setup  ## the long forms: every process killed many times, pairs of kills, Kafka paused for 30 s, a full disk
 	@$(PY) -m pytest -m soak tests
+
+bench-learning: setup  ## the loop on eight drifting streams against single strategies in hindsight -> var/bench/learning.json
+	@$(PY) -m pytest -q -m bench tests/bench/test_reading.py tests/bench/test_learning.py
 
 test-compose: setup  ## make up on ports of its own: 60 days, then every process killed in turn -> var/bench/compose.json
 	@$(PY) -m infra.compose.trial

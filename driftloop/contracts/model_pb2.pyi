@@ -79,7 +79,7 @@ class Given(_message.Message):
     def __init__(self, name: _Optional[str] = ..., digest: _Optional[str] = ..., bytes: _Optional[int] = ..., note: _Optional[str] = ...) -> None: ...
 
 class Candidate(_message.Message):
-    __slots__ = ("name", "kind", "digest", "bytes", "window", "fit_s", "export_s", "parity_max", "error", "params", "seed", "libraries", "threads", "cpu", "code", "chance", "tuning")
+    __slots__ = ("name", "kind", "digest", "bytes", "window", "fit_s", "export_s", "parity_max", "error", "params", "seed", "libraries", "threads", "cpu", "code", "chance", "tuning", "line", "rows_learnt")
     class LibrariesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -104,6 +104,8 @@ class Candidate(_message.Message):
     CODE_FIELD_NUMBER: _ClassVar[int]
     CHANCE_FIELD_NUMBER: _ClassVar[int]
     TUNING_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    ROWS_LEARNT_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: str
     digest: str
@@ -121,7 +123,63 @@ class Candidate(_message.Message):
     code: str
     chance: str
     tuning: Tuning
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., digest: _Optional[str] = ..., bytes: _Optional[int] = ..., window: _Optional[_Union[Window, _Mapping[str, object]]] = ..., fit_s: _Optional[float] = ..., export_s: _Optional[float] = ..., parity_max: _Optional[float] = ..., error: _Optional[str] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, object]]] = ..., seed: _Optional[int] = ..., libraries: _Optional[_Mapping[str, str]] = ..., threads: _Optional[int] = ..., cpu: _Optional[str] = ..., code: _Optional[str] = ..., chance: _Optional[str] = ..., tuning: _Optional[_Union[Tuning, _Mapping[str, object]]] = ...) -> None: ...
+    line: str
+    rows_learnt: int
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., digest: _Optional[str] = ..., bytes: _Optional[int] = ..., window: _Optional[_Union[Window, _Mapping[str, object]]] = ..., fit_s: _Optional[float] = ..., export_s: _Optional[float] = ..., parity_max: _Optional[float] = ..., error: _Optional[str] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, object]]] = ..., seed: _Optional[int] = ..., libraries: _Optional[_Mapping[str, str]] = ..., threads: _Optional[int] = ..., cpu: _Optional[str] = ..., code: _Optional[str] = ..., chance: _Optional[str] = ..., tuning: _Optional[_Union[Tuning, _Mapping[str, object]]] = ..., line: _Optional[str] = ..., rows_learnt: _Optional[int] = ...) -> None: ...
+
+class Standing(_message.Message):
+    __slots__ = ("partition", "next", "sequence")
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    NEXT_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    partition: int
+    next: int
+    sequence: int
+    def __init__(self, partition: _Optional[int] = ..., next: _Optional[int] = ..., sequence: _Optional[int] = ...) -> None: ...
+
+class Snapshot(_message.Message):
+    __slots__ = ("pipeline", "generation", "line", "digest", "model", "rows", "newest_us", "standing", "at_ms", "recipe")
+    PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    NEWEST_US_FIELD_NUMBER: _ClassVar[int]
+    STANDING_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    RECIPE_FIELD_NUMBER: _ClassVar[int]
+    pipeline: str
+    generation: int
+    line: str
+    digest: str
+    model: builtins.bytes
+    rows: int
+    newest_us: int
+    standing: _containers.RepeatedCompositeFieldContainer[Standing]
+    at_ms: int
+    recipe: str
+    def __init__(self, pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., line: _Optional[str] = ..., digest: _Optional[str] = ..., model: _Optional[builtins.bytes] = ..., rows: _Optional[int] = ..., newest_us: _Optional[int] = ..., standing: _Optional[_Iterable[_Union[Standing, _Mapping[str, object]]]] = ..., at_ms: _Optional[int] = ..., recipe: _Optional[str] = ...) -> None: ...
+
+class LineState(_message.Message):
+    __slots__ = ("line", "recipe", "round", "piece", "pieces", "state", "rows", "standing")
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    RECIPE_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    PIECE_FIELD_NUMBER: _ClassVar[int]
+    PIECES_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    STANDING_FIELD_NUMBER: _ClassVar[int]
+    line: str
+    recipe: str
+    round: int
+    piece: int
+    pieces: int
+    state: builtins.bytes
+    rows: int
+    standing: _containers.RepeatedCompositeFieldContainer[Standing]
+    def __init__(self, line: _Optional[str] = ..., recipe: _Optional[str] = ..., round: _Optional[int] = ..., piece: _Optional[int] = ..., pieces: _Optional[int] = ..., state: _Optional[builtins.bytes] = ..., rows: _Optional[int] = ..., standing: _Optional[_Iterable[_Union[Standing, _Mapping[str, object]]]] = ...) -> None: ...
 
 class ModelTrained(_message.Message):
     __slots__ = ("run_id", "pipeline", "generation", "declaration", "candidates", "holdout", "outcome", "reason", "code", "cpu")
@@ -251,7 +309,7 @@ class ModelEvaluated(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., verdicts: _Optional[_Iterable[_Union[Verdict, _Mapping[str, object]]]] = ..., champion: _Optional[_Union[Metrics, _Mapping[str, object]]] = ..., champion_version: _Optional[int] = ..., champion_digest: _Optional[str] = ..., winner: _Optional[str] = ..., winner_digest: _Optional[str] = ..., rule: _Optional[str] = ..., outcome: _Optional[str] = ..., reason: _Optional[str] = ..., holdout: _Optional[_Union[Window, _Mapping[str, object]]] = ...) -> None: ...
 
 class ModelReleased(_message.Message):
-    __slots__ = ("pipeline", "generation", "version", "digest", "bytes", "run_id", "by", "reason", "cause", "previous_version", "baseline_version", "baseline_digest", "inputs", "classes", "at_ms", "request_id")
+    __slots__ = ("pipeline", "generation", "version", "digest", "bytes", "run_id", "by", "reason", "cause", "previous_version", "baseline_version", "baseline_digest", "inputs", "classes", "at_ms", "request_id", "line")
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -268,6 +326,7 @@ class ModelReleased(_message.Message):
     CLASSES_FIELD_NUMBER: _ClassVar[int]
     AT_MS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
     pipeline: str
     generation: int
     version: int
@@ -284,7 +343,8 @@ class ModelReleased(_message.Message):
     classes: _containers.RepeatedScalarFieldContainer[str]
     at_ms: int
     request_id: str
-    def __init__(self, pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., bytes: _Optional[int] = ..., run_id: _Optional[str] = ..., by: _Optional[str] = ..., reason: _Optional[str] = ..., cause: _Optional[str] = ..., previous_version: _Optional[int] = ..., baseline_version: _Optional[int] = ..., baseline_digest: _Optional[str] = ..., inputs: _Optional[_Iterable[str]] = ..., classes: _Optional[_Iterable[str]] = ..., at_ms: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
+    line: str
+    def __init__(self, pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., bytes: _Optional[int] = ..., run_id: _Optional[str] = ..., by: _Optional[str] = ..., reason: _Optional[str] = ..., cause: _Optional[str] = ..., previous_version: _Optional[int] = ..., baseline_version: _Optional[int] = ..., baseline_digest: _Optional[str] = ..., inputs: _Optional[_Iterable[str]] = ..., classes: _Optional[_Iterable[str]] = ..., at_ms: _Optional[int] = ..., request_id: _Optional[str] = ..., line: _Optional[str] = ...) -> None: ...
 
 class RunFinished(_message.Message):
     __slots__ = ("run_id", "pipeline", "generation", "outcome", "reason", "version", "at_ms")

@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Predictions(_message.Message):
-    __slots__ = ("envelope", "rows", "columns", "width", "outputs", "version", "digest", "origin", "baseline_version", "baseline", "provider", "scored_at_us")
+    __slots__ = ("envelope", "rows", "columns", "width", "outputs", "version", "digest", "origin", "baseline_version", "baseline", "provider", "scored_at_us", "shadows")
     ENVELOPE_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +21,7 @@ class Predictions(_message.Message):
     BASELINE_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     SCORED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    SHADOWS_FIELD_NUMBER: _ClassVar[int]
     envelope: _event_pb2.Envelope
     rows: int
     columns: bytes
@@ -33,7 +34,18 @@ class Predictions(_message.Message):
     baseline: bytes
     provider: str
     scored_at_us: int
-    def __init__(self, envelope: _Optional[_Union[_event_pb2.Envelope, _Mapping[str, object]]] = ..., rows: _Optional[int] = ..., columns: _Optional[bytes] = ..., width: _Optional[int] = ..., outputs: _Optional[bytes] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., origin: _Optional[str] = ..., baseline_version: _Optional[int] = ..., baseline: _Optional[bytes] = ..., provider: _Optional[str] = ..., scored_at_us: _Optional[int] = ...) -> None: ...
+    shadows: _containers.RepeatedCompositeFieldContainer[Shadow]
+    def __init__(self, envelope: _Optional[_Union[_event_pb2.Envelope, _Mapping[str, object]]] = ..., rows: _Optional[int] = ..., columns: _Optional[bytes] = ..., width: _Optional[int] = ..., outputs: _Optional[bytes] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., origin: _Optional[str] = ..., baseline_version: _Optional[int] = ..., baseline: _Optional[bytes] = ..., provider: _Optional[str] = ..., scored_at_us: _Optional[int] = ..., shadows: _Optional[_Iterable[_Union[Shadow, _Mapping[str, object]]]] = ...) -> None: ...
+
+class Shadow(_message.Message):
+    __slots__ = ("line", "digest", "outputs")
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    line: str
+    digest: str
+    outputs: bytes
+    def __init__(self, line: _Optional[str] = ..., digest: _Optional[str] = ..., outputs: _Optional[bytes] = ...) -> None: ...
 
 class Score(_message.Message):
     __slots__ = ("event_id", "time", "status", "model", "probability", "probabilities", "value", "label", "baseline")

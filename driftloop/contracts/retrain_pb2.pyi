@@ -49,7 +49,7 @@ class DriftDetected(_message.Message):
     def __init__(self, pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., evidence: _Optional[_Union[Evidence, _Mapping[str, object]]] = ...) -> None: ...
 
 class RetrainRequested(_message.Message):
-    __slots__ = ("pipeline", "generation", "trigger", "reason", "suppressed", "evidence", "by", "window", "drift_id", "given")
+    __slots__ = ("pipeline", "generation", "trigger", "reason", "suppressed", "evidence", "by", "window", "drift_id", "given", "line")
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     TRIGGER_FIELD_NUMBER: _ClassVar[int]
@@ -60,6 +60,7 @@ class RetrainRequested(_message.Message):
     WINDOW_FIELD_NUMBER: _ClassVar[int]
     DRIFT_ID_FIELD_NUMBER: _ClassVar[int]
     GIVEN_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
     pipeline: str
     generation: int
     trigger: str
@@ -70,7 +71,8 @@ class RetrainRequested(_message.Message):
     window: _model_pb2.Window
     drift_id: str
     given: _model_pb2.Given
-    def __init__(self, pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., trigger: _Optional[str] = ..., reason: _Optional[str] = ..., suppressed: _Optional[str] = ..., evidence: _Optional[_Union[Evidence, _Mapping[str, object]]] = ..., by: _Optional[str] = ..., window: _Optional[_Union[_model_pb2.Window, _Mapping[str, object]]] = ..., drift_id: _Optional[str] = ..., given: _Optional[_Union[_model_pb2.Given, _Mapping[str, object]]] = ...) -> None: ...
+    line: str
+    def __init__(self, pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., trigger: _Optional[str] = ..., reason: _Optional[str] = ..., suppressed: _Optional[str] = ..., evidence: _Optional[_Union[Evidence, _Mapping[str, object]]] = ..., by: _Optional[str] = ..., window: _Optional[_Union[_model_pb2.Window, _Mapping[str, object]]] = ..., drift_id: _Optional[str] = ..., given: _Optional[_Union[_model_pb2.Given, _Mapping[str, object]]] = ..., line: _Optional[str] = ...) -> None: ...
 
 class RetrainResolved(_message.Message):
     __slots__ = ("request_id", "pipeline", "generation", "outcome", "reason", "run_id", "trigger", "deadline_ms")
@@ -151,7 +153,7 @@ class ServingAcknowledged(_message.Message):
     def __init__(self, pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., replica: _Optional[str] = ..., partitions: _Optional[_Iterable[int]] = ..., calls: _Optional[bool] = ..., at_ms: _Optional[int] = ..., run_id: _Optional[str] = ...) -> None: ...
 
 class Statistics(_message.Message):
-    __slots__ = ("pipeline", "generation", "partition", "start_us", "end_us", "version", "predicted", "scored", "late", "loss_sum", "baseline_loss_sum", "score_histogram", "baseline_histogram", "feature_histogram", "watermark_us", "predictions", "examples", "losses", "newest_row_ms", "times_us", "parts", "unlabelled", "scores", "baseline_scores", "metric", "examples_oldest_us", "examples_newest_us", "examples_since")
+    __slots__ = ("pipeline", "generation", "partition", "start_us", "end_us", "version", "predicted", "scored", "late", "loss_sum", "baseline_loss_sum", "score_histogram", "baseline_histogram", "feature_histogram", "watermark_us", "predictions", "examples", "losses", "newest_row_ms", "times_us", "parts", "unlabelled", "scores", "baseline_scores", "metric", "examples_oldest_us", "examples_newest_us", "examples_since", "lines")
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     PARTITION_FIELD_NUMBER: _ClassVar[int]
@@ -180,6 +182,7 @@ class Statistics(_message.Message):
     EXAMPLES_OLDEST_US_FIELD_NUMBER: _ClassVar[int]
     EXAMPLES_NEWEST_US_FIELD_NUMBER: _ClassVar[int]
     EXAMPLES_SINCE_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
     pipeline: str
     generation: int
     partition: int
@@ -208,4 +211,19 @@ class Statistics(_message.Message):
     examples_oldest_us: int
     examples_newest_us: int
     examples_since: int
-    def __init__(self, pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., partition: _Optional[int] = ..., start_us: _Optional[int] = ..., end_us: _Optional[int] = ..., version: _Optional[int] = ..., predicted: _Optional[int] = ..., scored: _Optional[int] = ..., late: _Optional[int] = ..., loss_sum: _Optional[float] = ..., baseline_loss_sum: _Optional[float] = ..., score_histogram: _Optional[bytes] = ..., baseline_histogram: _Optional[bytes] = ..., feature_histogram: _Optional[bytes] = ..., watermark_us: _Optional[int] = ..., predictions: _Optional[_Union[_model_pb2.OffsetRange, _Mapping[str, object]]] = ..., examples: _Optional[_Union[_model_pb2.OffsetRange, _Mapping[str, object]]] = ..., losses: _Optional[bytes] = ..., newest_row_ms: _Optional[int] = ..., times_us: _Optional[bytes] = ..., parts: _Optional[int] = ..., unlabelled: _Optional[int] = ..., scores: _Optional[bytes] = ..., baseline_scores: _Optional[bytes] = ..., metric: _Optional[str] = ..., examples_oldest_us: _Optional[int] = ..., examples_newest_us: _Optional[int] = ..., examples_since: _Optional[int] = ...) -> None: ...
+    lines: _containers.RepeatedCompositeFieldContainer[Line]
+    def __init__(self, pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., partition: _Optional[int] = ..., start_us: _Optional[int] = ..., end_us: _Optional[int] = ..., version: _Optional[int] = ..., predicted: _Optional[int] = ..., scored: _Optional[int] = ..., late: _Optional[int] = ..., loss_sum: _Optional[float] = ..., baseline_loss_sum: _Optional[float] = ..., score_histogram: _Optional[bytes] = ..., baseline_histogram: _Optional[bytes] = ..., feature_histogram: _Optional[bytes] = ..., watermark_us: _Optional[int] = ..., predictions: _Optional[_Union[_model_pb2.OffsetRange, _Mapping[str, object]]] = ..., examples: _Optional[_Union[_model_pb2.OffsetRange, _Mapping[str, object]]] = ..., losses: _Optional[bytes] = ..., newest_row_ms: _Optional[int] = ..., times_us: _Optional[bytes] = ..., parts: _Optional[int] = ..., unlabelled: _Optional[int] = ..., scores: _Optional[bytes] = ..., baseline_scores: _Optional[bytes] = ..., metric: _Optional[str] = ..., examples_oldest_us: _Optional[int] = ..., examples_newest_us: _Optional[int] = ..., examples_since: _Optional[int] = ..., lines: _Optional[_Iterable[_Union[Line, _Mapping[str, object]]]] = ...) -> None: ...
+
+class Line(_message.Message):
+    __slots__ = ("name", "gains", "rows", "loss_sum", "live_loss_sum")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    GAINS_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    LOSS_SUM_FIELD_NUMBER: _ClassVar[int]
+    LIVE_LOSS_SUM_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    gains: bytes
+    rows: int
+    loss_sum: float
+    live_loss_sum: float
+    def __init__(self, name: _Optional[str] = ..., gains: _Optional[bytes] = ..., rows: _Optional[int] = ..., loss_sum: _Optional[float] = ..., live_loss_sum: _Optional[float] = ...) -> None: ...

@@ -21,12 +21,14 @@ from driftloop.contracts.feature_pb2 import (
     Features,
 )
 from driftloop.contracts.model_pb2 import (
+    LineState,
     ModelEvaluated,
     ModelReleased,
     ModelTrained,
     PipelineDeclared,
     RegistryEvent,
     RunFinished,
+    Snapshot,
 )
 from driftloop.contracts.prediction_pb2 import (
     Predictions,
@@ -336,7 +338,7 @@ LABELS: GenerationTopic[Labels] = GenerationTopic(
         columns={"event_id": "string", "time_us": "int64", "value": "float64", "source_ms": "int64"},
     ),
 )
-# Who holds its one partition is the ingestion task; nothing is written to it.
+# Who holds its one partition is the ingestion task, and in a group of its own the task that online learners learn in; nothing is written to it.
 LEASE: GenerationTopic[Message] = GenerationTopic(
     "lease",
     None,
@@ -376,6 +378,19 @@ RECORDS: GenerationTopic[Records] = GenerationTopic(
         owner="ingestion",
     ),
 )
+# The newest snapshot of each line, an online learner's state as ONNX.
+SNAPSHOTS: GenerationTopic[Snapshot] = GenerationTopic(
+    "snapshots",
+    Snapshot,
+    Declaration(
+        partitions=1,
+        retention_ms=-1,
+        cleanup="compact",
+        message_bytes_max=10_485_760,
+        format="proto",
+        owner="training",
+    ),
+)
 # Checkpoints of the window state: slots of each entity with the offset that they reflect.
 STATE_FEATURES: GenerationTopic[FeatureState] = GenerationTopic(
     "state.features",
@@ -387,6 +402,19 @@ STATE_FEATURES: GenerationTopic[FeatureState] = GenerationTopic(
         message_bytes_max=1_048_576,
         format="proto",
         owner="features",
+    ),
+)
+# Checkpoints of the online learners: the state of each line, in pieces, with the offsets that it reflects.
+STATE_TRAINING: GenerationTopic[LineState] = GenerationTopic(
+    "state.training",
+    LineState,
+    Declaration(
+        partitions=1,
+        retention_ms=-1,
+        cleanup="compact",
+        message_bytes_max=1_048_576,
+        format="proto",
+        owner="training",
     ),
 )
 CONTROL: tuple[ControlTopic[Any], ...] = (
@@ -419,5 +447,7 @@ GENERATION: tuple[GenerationTopic[Any], ...] = (
     LEASE,
     PREDICTIONS,
     RECORDS,
+    SNAPSHOTS,
     STATE_FEATURES,
+    STATE_TRAINING,
 )

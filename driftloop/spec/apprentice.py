@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from driftloop.spec.learner import Learner
-from driftloop.spec.learners import DEFAULTS, ESTIMATORS, PARAMS, twin
+from driftloop.spec.learners import DEFAULTS, ESTIMATORS, ONLINE, PARAMS, twin
 from driftloop.spec.lines import Path
 from driftloop.spec.mistakes import one_of
 from driftloop.spec.model import Target
@@ -34,6 +34,25 @@ class Apprentice:
                 self._wrong((*self._path, "estimator"), found, f"none: {kind} has but one")
             self._params(kind, PARAMS.get(kind))
         self._weights()
+        if self._learner.snapshot is not None:
+            self._line()
+        elif self._learner.newest_rows is not None:
+            at = (*self._path, "window")
+            self._wrong(at, f"{self._learner.window} without a snapshot", "newest <duration>")
+
+    def _line(self) -> None:
+        """It learns each row once, or is fitted on its newest rows; a search belongs to a run."""
+        learner = self._learner
+        if learner.newest_rows is None and learner.kind not in ONLINE:
+            found = f"{learner.kind}, which can't learn on, with window: {learner.window}"
+            self._wrong((*self._path, "window"), found, "newest <number> rows")
+        elif learner.newest_rows is None and learner.window != "all":
+            self._wrong((*self._path, "window"), f"{learner.window} with a snapshot", "none")
+        for name in ("search", "weights"):
+            if getattr(learner, name) != Learner.model_fields[name].get_default(
+                call_default_factory=True
+            ):
+                self._wrong((*self._path, name), f"{name} with a snapshot", "none")
 
     def _estimator(self) -> None:
         kind, known = self._learner.kind, ESTIMATORS[self._learner.kind]

@@ -69,8 +69,20 @@ class Search(Strict):
         return self
 
 
+class Pace(Strict):
+    """How often an online learner's state goes out to be served: once it has learnt `rows` more, or
+    `seconds` after the last time if it has learnt any.
+    """
+
+    rows: Annotated[int, Field(ge=1, le=1_000_000)] = 50
+    seconds: Annotated[float, Field(gt=0, le=86_400)] = 1.0
+
+
 class Learner(Strict):
-    """A candidate of every retrain."""
+    """A candidate of every retrain; with a `snapshot` a line, which is judged by what it would have
+    answered: it learns each row once, when its label has come, or with a window of rows is fitted
+    anew each time enough have come.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,40}$")]
     kind: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,60}$")]  # or a package's own
@@ -80,12 +92,19 @@ class Learner(Strict):
     weights: Weights = Field(default_factory=Weights)
     window: LearnerWindow = "all"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
+    snapshot: Pace | None = None
 
     @property
     def newest_us(self) -> int | None:
         """How far back it looks; None: another window."""
-        newest = self.window.startswith("newest ")
+        newest = self.window.startswith("newest ") and not self.newest_rows
         return duration_us(self.window.removeprefix("newest ")) if newest else None
+
+    @property
+    def newest_rows(self) -> int | None:
+        """How many rows a line is fitted on; None: another window."""
+        said = self.window.removeprefix("newest ").removesuffix(" rows")
+        return int(said) if self.window.endswith(" rows") else None
 
     @property
     def since_change(self) -> bool:

@@ -130,10 +130,27 @@ SKLEARN: Mapping[str, Estimator] = {
     **_both("HistGradientBoosting", _HISTOGRAM, regressor="loss quantile"),
     **_both("MLP", _MLP),
 }
+_HOEFFDING = """
+grace_period max_depth delta tau leaf_prediction max_size memory_estimate_period stop_mem_management
+remove_poor_attrs merit_preprune binary_split
+"""
+_CLASSES = f"{_HOEFFDING} split_criterion nb_threshold max_share_to_split min_branch_fraction"
+_NUMBERS = f"{_HOEFFDING} model_selector_decay min_samples_split"
+_ADAPTIVE = "bootstrap_sampling drift_window_threshold switch_significance"
+_ARF = "n_models max_features lambda_value disable_weighted_vote"
 RIVER: Mapping[str, Estimator] = {
     "LogisticRegression": Estimator(
         ("binary",), frozenset({"learning_rate", "intercept_learning_rate", "l2"})
-    )
+    ),
+    "SoftmaxRegression": Estimator(CLASSES, frozenset({"learning_rate", "l2"})),
+    "GaussianNB": Estimator(CLASSES, frozenset()),
+    "HoeffdingTreeClassifier": Estimator(CLASSES, _words(_CLASSES)),
+    "HoeffdingAdaptiveTreeClassifier": Estimator(CLASSES, _words(f"{_CLASSES} {_ADAPTIVE}")),
+    "ARFClassifier": Estimator(CLASSES, _words(f"{_CLASSES} {_ARF}")),
+    "LinearRegression": Estimator(
+        ("regression",), frozenset({"learning_rate", "intercept_learning_rate", "l2"})
+    ),
+    "HoeffdingTreeRegressor": Estimator(("regression",), _words(_NUMBERS)),
 }
 TORCH: Mapping[str, Estimator] = {
     "MLP": Estimator(
@@ -154,4 +171,5 @@ PARAMS: Mapping[str, frozenset[str]] = {  # of those that have no estimators
     "lightgbm": LIGHTGBM,
     "xgboost": XGBOOST,
 }
+ONLINE = ("river",)  # that learn on
 SHIPPED = frozenset({"lightgbm", "xgboost", "sklearn", "river", "torch"})  # with Driftloop

@@ -337,8 +337,11 @@ class Checker:
     # Learners and target
 
     def _learners(self) -> None:
-        self._unique("learners", [learner.name for learner in self._parts.learners])
-        for index, learner in enumerate(self._parts.learners):
+        learners = self._parts.learners
+        self._unique("learners", [learner.name for learner in learners])
+        if learners and all(learner.snapshot for learner in learners):
+            self._wrong(("learners",), "snapshots alone", "a first model: one without a snapshot")
+        for index, learner in enumerate(learners):
             path = self._parts.path("learners", index)
             Apprentice(learner, self._parts.target, path, self._wrong).check(self._kinds)
 

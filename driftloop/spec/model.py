@@ -316,6 +316,16 @@ class Pipeline(Strict):
         return with_losses(data)
 
     @property
+    def lines(self) -> tuple[Learner, ...]:
+        """The online learners."""
+        return tuple(learner for learner in self.learners if learner.snapshot is not None)
+
+    @property
+    def windowed(self) -> tuple[Learner, ...]:
+        """Those that are fitted on a window at each retrain."""
+        return tuple(learner for learner in self.learners if learner.snapshot is None)
+
+    @property
     def predict(self) -> Source:
         """The one source whose rows are scored."""
         return next(source for source in self.sources if "predict" in source.roles)

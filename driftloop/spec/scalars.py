@@ -135,20 +135,27 @@ def _one_or_more(value: Any) -> Any:
 OneOrMore = BeforeValidator(_one_or_more)  # `role: predict` says the same as `role: [predict]`
 
 
+NEWEST_ROWS = re.compile(r"[1-9][0-9]{0,5} rows$")  # below a million
+_NEWEST = f"{_DURATION.pattern}|{NEWEST_ROWS.pattern[:-1]}"
+
+
 def _learner_window(value: object) -> str:
     text = value if isinstance(value, str) else ""
-    if text not in ("all", "since change") and not (
-        text.startswith("newest ") and _DURATION.fullmatch(text.removeprefix("newest "))
-    ):
-        raise wrong(value, "`all`, `since change` or `newest <duration>`, as in newest 56d")
-    return text
+    newest = text.removeprefix("newest ") if text.startswith("newest ") else ""
+    if text in ("all", "since change") or _DURATION.fullmatch(newest) or NEWEST_ROWS.match(newest):
+        return text
+    raise wrong(value, "`all`, `since change`, `newest <duration>`, as in newest 56d, or `newest "
+                       "<number> rows`")  # fmt: skip
 
 
 LearnerWindow = Annotated[
     str,
     BeforeValidator(_learner_window),
     WithJsonSchema(
-        {"type": "string", "pattern": f"^(all|since change|newest {_DURATION.pattern})$"}
+        {
+            "type": "string",
+            "pattern": f"^(all|since change|newest ({_NEWEST}))$",
+        }
     ),
 ]
 

@@ -12,6 +12,8 @@ from driftloop.trial.times import Times
 BUCKETS = 150  # closed buckets over the whole table: what the page can draw and a detector needs
 FIRST_SHARE = 10  # the first model after a tenth of the time
 ROWS_MIN = (100, 2_000)  # of the first window
+PACE = "snapshot: {rows: 50, seconds: 1}"
+REFITS = (("newest_500", 500, 250), ("newest_2000", 2_000, 500), ("long", 20_000, 1_000))
 
 
 def draft(name: str, table: Table, file: str) -> str:
@@ -98,11 +100,25 @@ def _target(name: str, table: Table) -> list[str]:
 def _learners(table: Table) -> list[str]:
     newest = duration_text(max(Times.nice(table.times.span_us // 5), 1_000_000))
     params = "params: {num_iterations: 100, num_leaves: 31, learning_rate: 0.1}"
+    several, number = table.kind == "multiclass", table.kind == "regression"
+    linear = "Ridge" if number else "LogisticRegression"
+    online = "SoftmaxRegression" if several else "LogisticRegression"
+    forest = "HoeffdingTreeRegressor" if number else "ARFClassifier"
     lines = [
-        "learners:   # all of them are fitted at each retrain; the gate takes the best, or none",
+        "learners:   # these are fitted at each retrain; the gate takes the best, or none",
         f"  - {{name: all, kind: lightgbm, window: all, {params}}}",
         f"  - {{name: newest, kind: lightgbm, window: newest {newest}, {params}}}",
         f"  - {{name: since_change, kind: lightgbm, window: since change, {params}}}",
+        f"  - {{name: linear, kind: sklearn, estimator: {linear}}}",
+        "  # these are lines: they learn as labels come, answer in the shadow of what is live, and",
+        "  # the one that errs less takes its place. Any of them may be taken out.",
+        *([] if number else [f"  - {{name: logistic, kind: river, estimator: {online}, {PACE}}}"]),
+        f"  - {{name: forest, kind: river, estimator: {forest}, {PACE}}}",
+        *(
+            f"  - {{name: {name}, kind: lightgbm, window: newest {rows} rows, {params},\n"
+            f"     snapshot: {{rows: {each}}}}}"
+            for name, rows, each in REFITS
+        ),
     ]
     return [*lines, ""]
 

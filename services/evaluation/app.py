@@ -100,7 +100,14 @@ class Bench:
         of = rule.metric, rule.confidence, target.threshold, here(), target.class_count
         columns = declared.pipeline.feature_names()
         slices = {name: columns.index(name) for name in rule.slices}
-        plan = Plan(run, champion, *of, limits=_limits(rule.limits), slices=slices)
+        plan = Plan(
+            run,
+            champion,
+            *of,
+            limits=_limits(rule.limits),
+            slices=slices,
+            lines=tuple(line.name for line in declared.pipeline.lines),
+        )
         return self._children.start(
             trained.run_id, f"{JUDGE}:decide", {"plan": plan, "places": self._places},
             seconds_max=self._config.seconds_max, memory_mb_max=self._config.memory_mb_max,
@@ -127,5 +134,5 @@ class Bench:
 
     def _released(self, _: str | None, message: ModelReleased | None, __: Record) -> None:
         if message is not None:
-            champion = Champion(message.version, message.digest)
+            champion = Champion(message.version, message.digest, message.line)
             self._live[message.pipeline, message.generation] = champion

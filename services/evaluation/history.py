@@ -13,28 +13,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from driftloop import archive, dataset
-from driftloop.contracts import topics
 from driftloop.contracts.evaluation_pb2 import BacktestReply
 from driftloop.contracts.model_pb2 import Window
-from driftloop.contracts.prediction_pb2 import Predictions
 from driftloop.dataset import Rows, Times
 from driftloop.event_times import narrowed
 from driftloop.kit import rpc
 from driftloop.kit.broker import Broker
 from driftloop.kit.clock import SystemClock
-from driftloop.kit.envelope import batch_schema, decode, matrix
 from driftloop.kit.errors import Malformed, Refused
 from driftloop.kit.kafka import KafkaBroker
-from driftloop.kit.message import parse
 from driftloop.kit.objects import Objects
 from services.evaluation.domain.backtest import Contest, Side, backtest
-from services.evaluation.domain.metrics import Bools, Floats
+from services.evaluation.domain.metrics import Bools
 from services.evaluation.onnx import answers
 from services.evaluation.plan import HistoryPlan, Rival
+from services.evaluation.record import answered
 from services.evaluation.store import Store
 
 Fetch = Callable[[str], bytes]
@@ -98,32 +93,12 @@ class History:
 
     def _side(self, rival: Rival, rows: Rows) -> Side:
         if rival.live:
-            given = lived(self.broker, self.plan, rows)
+            of = self.plan.pipeline, self.plan.generation
+            given = answered(self.broker, of, rows, self.plan.classes)
         else:
             model = rival.model or self.fetch(rival.digest)
             given = answers(model, rows.vectors, self.plan.classes)
         return Side(rival.name, given, _seen(rival, rows))
-
-
-def lived(broker: Broker, plan: HistoryPlan, rows: Rows) -> Floats:
-    """[n, outputs] what was answered when the row came; NaN where nothing was."""
-    found = np.full((len(rows), max(1, plan.classes)), np.nan)
-    topic = topics.PREDICTIONS.topic(plan.pipeline, plan.generation).name
-    schema = batch_schema(topics.PREDICTIONS.declaration.columns)
-    for partition in range(broker.partitions(topic) or 0):
-        for record in broker.read(topic, partition, *broker.bounds(topic, partition)):
-            message = parse(Predictions, record)
-            if message.rows and message.width and message.outputs and message.origin != "call":
-                ids = decode(message.columns, schema).column("event_id")
-                _place(found, rows.ids, ids, matrix(message.outputs, message.rows, message.width))
-    return found
-
-
-def _place(found: Floats, wanted: pa.Array, ids: pa.Array, outputs: np.ndarray) -> None:
-    place = pc.index_in(ids, value_set=wanted)
-    known = place.is_valid().to_numpy(zero_copy_only=False)
-    if known.any():
-        found[pc.drop_null(place).to_numpy()] = outputs[known]
 
 
 def _seen(rival: Rival, rows: Rows) -> Bools:

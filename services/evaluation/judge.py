@@ -6,13 +6,15 @@ It judges the very bytes that serving would load, on rows that no candidate has 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from driftloop import dataset
+from driftloop.betting import gains
 from driftloop.contracts.model_pb2 import Candidate, ModelEvaluated, ModelTrained, Window
 from driftloop.dataset import Rows
 from driftloop.kit import rpc, rpc_trace
@@ -26,7 +28,9 @@ from services.evaluation import codec
 from services.evaluation.domain import (
     Case,
     Figures,
+    Judgement,
     Rule,
+    Ruling,
     barred,
     figures,
     judge,
@@ -34,10 +38,13 @@ from services.evaluation.domain import (
     without_model,
 )
 from services.evaluation.domain.gate import seed_of
+from services.evaluation.domain.metrics import Bools
 from services.evaluation.onnx import answers, row_us
 from services.evaluation.plan import Places, Plan, ReplayPlan
+from services.evaluation.record import answered, answered_rows, judged
 from services.evaluation.store import Store
 
+RECORD_ROWS_MIN = 100  # that a line has answered; of fewer its figures say little
 BASE_RATE, MEAN = "the base rate of the fit window", "the mean of the fit window"
 
 Floats = npt.NDArray[np.float64]
@@ -92,26 +99,81 @@ class Court:
         with self._steps.step("read"):
             rows = self._held_out()
         with self._steps.step("score", "champion", candidate="champion"):
-            champion = self._champion(rows)
+            rows, champion = self._champion(rows)
         given: dict[str, Floats] = {}
         errors: dict[str, str] = {}
-        for candidate in self._distinct():
+        for candidate in self._distinct(lines=False):
             name = candidate.name
             try:
                 with self._steps.step("score", f"candidate {name}", candidate=name):
                     given[name] = self._answers(candidate.digest, rows)
             except Malformed as error:
                 errors[name] = str(error)
-        gains = {name: self._opposed(name, champion, rows) - self._losses(rows, each)
+        gained = {name: self._opposed(name, champion, rows) - self._losses(rows, each)
                  for name, each in given.items()}  # fmt: skip
         scored = {name: self._figures(rows, each) for name, each in given.items()}
         with self._steps.step("judge"):
-            bars = self._barred(rows, gains, scored)
-            ruling = judge(gains, self._rule, seed_of(self._trained.run_id), bars)
+            bars = {**self._errs_more(rows, champion, given), **self._barred(rows, gained, scored)}
+            ruling = judge(gained, self._rule, seed_of(self._trained.run_id), bars)
+            ruling = self._with_lines(ruling, rows, champion, scored, errors)
         of_champion = None if champion is None else self._figures(rows, champion)
         return codec.evaluated(
             self._trained, self._plan.champion, ruling, scored, of_champion, errors,
             self._said())  # fmt: skip
+
+    def _errs_more(
+        self, rows: Rows, champion: Floats | None, given: Mapping[str, Floats]
+    ) -> dict[str, str]:
+        """A line is live because it errs less, so what follows it must not err more."""
+        plan = self._plan
+        if champion is None or not plan.champion.line:
+            return {}
+        more = {
+            name: -int(gains(champion, each, rows.target, plan.classes, plan.threshold).sum())
+            for name, each in given.items()
+        }
+        return {
+            name: f"it errs on {count:,} rows more than line {plan.champion.line} did"
+            for name, count in more.items()
+            if count > 0
+        }
+
+    def _with_lines(
+        self,
+        ruling: Ruling,
+        rows: Rows,
+        champion: Floats | None,
+        scored: dict[str, Figures],
+        errors: dict[str, str],
+    ) -> Ruling:
+        """The ruling with the lines, which are judged by their record; one that is surely better
+        wins where no candidate that was fitted for this run is.
+        """
+        plan, lines = self._plan, self._distinct(lines=True)
+        if not lines:
+            return ruling
+        of, alpha = (self._trained.pipeline, self._trained.generation), 1.0 - plan.confidence
+        judgements = judged(self._broker, of, plan.lines, plan.champion.version, alpha)
+        found = []
+        for candidate in lines:
+            name = candidate.name
+            said = answered(self._broker, of, rows, plan.classes, name)
+            known = answered_rows(said)
+            if name not in judgements or known.sum() < RECORD_ROWS_MIN:
+                errors[name] = f"its record holds {known.sum()} of {len(rows)} held-out rows"
+                continue
+            mine, said = rows.where(known), said[known]
+            scored[name] = self._figures(mine, said)
+            gain = self._against(champion, known, mine, said)
+            bars = self._barred(mine, {name: gain}, scored)
+            found.append(_of_line(judgements[name], float(gain.mean()), bars.get(name, "")))
+        return _joined(ruling, found)
+
+    def _against(self, champion: Floats | None, known: Bools, rows: Rows, said: Floats) -> Floats:
+        """[n] gains in the gate's metric on the rows that the line answered."""
+        if champion is None:
+            champion = without_model(rows.target, self._plan.classes, len(known))
+        return self._losses(rows, champion[known]) - self._losses(rows, said)
 
     def _said(self) -> str:
         """The rule, whole."""
@@ -119,7 +181,7 @@ class Court:
         return self._rule.text(self._opponent()) + (f"; {limits}" if limits else "")
 
     def _barred(
-        self, rows: Rows, gains: Mapping[str, Floats], scored: Mapping[str, Figures]
+        self, rows: Rows, gained: Mapping[str, Floats], scored: Mapping[str, Figures]
     ) -> dict[str, str]:
         """Candidates that can't win, and why."""
         limits = self._plan.limits
@@ -128,14 +190,14 @@ class Court:
         slices = {name: rows.vectors[:, at] for name, at in self._plan.slices.items()}
         found = {}
         for candidate in self._distinct():
-            if candidate.name not in gains:
+            if candidate.name not in gained:
                 continue
             timed = limits.row_us is not None
             case = Case(
                 candidate.bytes,
                 row_us(self._fetch(candidate.digest), rows.vectors) if timed else 0.0,
                 getattr(scored[candidate.name], "calibration_error", None),
-                gains[candidate.name],
+                gained[candidate.name],
             )
             found[candidate.name] = barred(limits, case, slices)
         return {name: why for name, why in found.items() if why}
@@ -156,15 +218,25 @@ class Court:
             )
         return rows
 
-    def _champion(self, rows: Rows) -> Floats | None:
-        digest = self._plan.champion.digest
-        return self._answers(digest, rows) if digest else None
+    def _champion(self, rows: Rows) -> tuple[Rows, Floats | None]:
+        """What is live, on these rows; of a line those that it has answered, as it did then."""
+        champion = self._plan.champion
+        if not champion.digest:
+            return rows, None
+        if not champion.line:
+            return rows, self._answers(champion.digest, rows)
+        of = self._trained.pipeline, self._trained.generation
+        said = answered(self._broker, of, rows, self._plan.classes, champion.line, champion.version)
+        known = answered_rows(said)
+        return rows.where(known), said[known]
 
-    def _distinct(self) -> list[Candidate]:
-        """One of each digest: the same bytes twice would only make the gate ask more of both."""
+    def _distinct(self, *, lines: bool | None = None) -> list[Candidate]:
+        """One of each digest: the same bytes twice would only make the gate ask more of both.
+        `lines`: those alone, or none of them.
+        """
         seen: dict[str, Candidate] = {}
         for candidate in self._trained.candidates:
-            if candidate.digest:
+            if candidate.digest and lines in (None, bool(candidate.line)):
                 seen.setdefault(candidate.digest, candidate)
         return list(seen.values())
 
@@ -190,6 +262,26 @@ class Court:
     def _figures(self, rows: Rows, given: Floats) -> Figures:
         plan = self._plan
         return figures(rows.target, given, plan.classes, threshold=plan.threshold)
+
+
+def _of_line(judgement: Judgement, gain: float, why: str) -> Judgement:
+    if why:
+        return replace(judgement, gain=gain, eligible=False, reason=f"barred: {why}")
+    return replace(judgement, gain=gain)
+
+
+def _joined(ruling: Ruling, lines: Sequence[Judgement]) -> Ruling:
+    if not lines:
+        return ruling
+    every, winner = (*ruling.judgements, *lines), ruling.winner
+    able = [one for one in lines if one.eligible]
+    if winner:
+        return Ruling(every, winner, ruling.reason)
+    if able:
+        best = min(able, key=lambda one: one.p_value)
+        return Ruling(every, best.name, f"{best.name}: {best.reason}")
+    said = "; ".join(f"{one.name}: {one.reason}" for one in lines)
+    return Ruling(every, "", said if not ruling.judgements else f"{ruling.reason}; {said}")
 
 
 def _answers(model: bytes, rows: Rows, classes: int) -> Floats:

@@ -15,6 +15,7 @@ class Champion:
 
     version: int = 0
     digest: str = ""
+    line: str = ""  # an online learner: its record answers for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Plan:
     classes: int = 2  # 0: the target is a number
     limits: Limits = field(default_factory=Limits)
     slices: Mapping[str, int] = field(default_factory=dict)  # feature → its column
+    lines: tuple[str, ...] = ()  # all online learners of the pipeline
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from driftloop.spec import Pipeline
 from services.monitor.config import Config
 from services.monitor.domain.buckets import Shape
 from services.monitor.domain.policy import Policy, Rules
+from services.monitor.domain.shadows import Contest
 from services.monitor.handlers import BucketsTask, DecideTask
 from services.monitor.meter import Meter
 from services.monitor.turns import Watch
@@ -50,6 +51,12 @@ def _buckets(declared: Declared, config: Config, kit: Kit) -> LoopSpec:
         pipeline.monitor.slack,
         pipeline.target.horizon,
         pipeline.target.kind,
+        Contest(
+            tuple(line.name for line in pipeline.lines),
+            pipeline.target.kind,
+            pipeline.target.class_count,
+            pipeline.target.threshold,
+        ),
     )
     return LoopSpec(
         f"buckets-{name}",
@@ -115,6 +122,7 @@ def _rules(pipeline: Pipeline) -> Rules:
         volume=retrain.volume,
         cooldown_us=retrain.cooldown,
         partitions=pipeline.partitions,
+        lines=tuple(line.name for line in pipeline.lines),
     )
 
 

@@ -4,6 +4,8 @@ control events.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 
@@ -11,7 +13,13 @@ from driftloop.contracts import topics
 from driftloop.contracts.feature_pb2 import Examples
 from driftloop.contracts.model_pb2 import OffsetRange, Window
 from driftloop.contracts.prediction_pb2 import Predictions
-from driftloop.contracts.retrain_pb2 import DriftDetected, Evidence, RetrainRequested, Statistics
+from driftloop.contracts.retrain_pb2 import (
+    DriftDetected,
+    Evidence,
+    Line,
+    RetrainRequested,
+    Statistics,
+)
 from driftloop.kit.envelope import batch_schema, decode, matrix
 from driftloop.kit.errors import Malformed
 from services.monitor.domain.buckets import Closed, Labelled, Predicted
@@ -23,8 +31,12 @@ PREDICTIONS = batch_schema(topics.PREDICTIONS.declaration.columns)
 EXAMPLES = batch_schema(topics.EXAMPLES.declaration.columns)
 
 
-def predicted(message: Predictions, offset: int, outputs: int) -> Predicted:
-    """Rows of one envelope; `outputs`: how many a model of this pipeline has. NO_MODEL: NaN."""
+def predicted(
+    message: Predictions, offset: int, outputs: int, lines: Sequence[str] = ()
+) -> Predicted:
+    """Rows of one envelope; `outputs`: how many a model of this pipeline has; `lines`: whose
+    answers are wanted beside the live ones. NO_MODEL: NaN.
+    """
     batch, rows = decode(message.columns, PREDICTIONS), message.rows
     if batch.num_rows != rows:
         raise Malformed(f"Predictions.rows is {rows}, its columns have {batch.num_rows}")
@@ -39,6 +51,7 @@ def predicted(message: Predictions, offset: int, outputs: int) -> Predicted:
         matrix(message.baseline, rows, outputs)
         if message.baseline
         else _own_baseline(message, answered, nothing),
+        _shadows(message, lines, nothing),
     )
 
 
@@ -69,8 +82,9 @@ def statistics(
     predictions: OffsetRange,
     examples: OffsetRange,
     zone: Zone | None = None,
+    lines: Sequence[str] = (),
 ) -> Statistics:
-    """One closed bucket as a message."""
+    """One closed bucket as a message. `lines`: the names of the bucket's, in order."""
     return Statistics(
         pipeline=pipeline,
         generation=generation,
@@ -99,10 +113,24 @@ def statistics(
         unlabelled=closed.unlabelled,
         scores=closed.answers.astype("<f4").tobytes(),
         baseline_scores=closed.baseline_answers.astype("<f4").tobytes(),
+        lines=_lines(closed, lines),
     )
 
 
-def part(message: Statistics) -> Part:
+def _lines(closed: Closed, names: Sequence[str]) -> list[Line]:
+    return [
+        Line(
+            name=name,
+            gains=one.gains.tobytes(),
+            rows=one.rows,
+            loss_sum=one.loss,
+            live_loss_sum=one.live_loss,
+        )
+        for name, one in zip(names, closed.lines, strict=False)
+    ]
+
+
+def part(message: Statistics, lines: Sequence[str] = ()) -> Part:
     """A bucket as the policy takes it."""
     losses, times = np.frombuffer(message.losses, "<f8"), np.frombuffer(message.times_us, "<i8")
     if len(losses) != message.scored or (len(losses) and len(times) != len(losses)):
@@ -121,7 +149,18 @@ def part(message: Statistics) -> Part:
         message.newest_row_ms,
         message.parts,
         (message.examples.start, message.examples.end),
+        gains_of(message, lines),
     )
+
+
+def gains_of(message: Statistics, lines: Sequence[str]) -> np.ndarray:
+    """[n, lines] int8, in the order of the losses; 0 of a line that the bucket does not name."""
+    nothing = np.zeros(message.scored, np.int8)
+    there = {one.name: np.frombuffer(one.gains, np.int8) for one in message.lines}
+    found = [there.get(name, nothing) for name in lines]
+    if any(len(each) != message.scored for each in found):
+        raise Malformed(f"Statistics.lines hold other rows than the {message.scored} scored")
+    return np.stack(found, axis=1) if found else np.empty((message.scored, 0), np.int8)
 
 
 def drift_detected(
@@ -148,6 +187,7 @@ def retrain_requested(
         suppressed=wish.suppressed,
         by="monitor",
         drift_id=drift_id,
+        line=wish.line,
         window=Window(ranges=ranges, end_us=wish.at_us),
         evidence=_evidence(wish, wish.raised, rules) if wish.raised else None,
     )
@@ -166,6 +206,17 @@ def _evidence(wish: Wish, raised: Raised, rules: Rules) -> Evidence:
         rows=raised.rows,
         model_version=wish.version,
         newest_row_ms=raised.newest_row_ms,
+    )
+
+
+def _shadows(message: Predictions, lines: Sequence[str], nothing: np.ndarray) -> np.ndarray:
+    """[rows, lines x outputs]; NaN of a line that did not answer."""
+    if not lines:
+        return nothing[:, :0]
+    given = {one.line: one.outputs for one in message.shadows}
+    rows, outputs = nothing.shape
+    return np.concatenate(
+        [matrix(given[n], rows, outputs) if n in given else nothing for n in lines], axis=1
     )
 
 

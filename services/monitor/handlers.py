@@ -129,7 +129,9 @@ class BucketsTask:
         _raise(held.watermark_us, record.topic, message.envelope.watermark_us)
         if not message.rows or message.origin == "call":
             return 0
-        held.buckets.predictions(codec.predicted(message, record.offset, self._outputs))
+        names = self._shape.contest.names
+        rows = codec.predicted(message, record.offset, self._outputs, names)
+        held.buckets.predictions(rows)
         return int(message.rows)
 
     def _label(self, held: _Held, record: Record) -> int:
@@ -160,6 +162,7 @@ class BucketsTask:
                     predictions=held.range_of(self._predictions, number),
                     examples=held.range_of(self._examples, number),
                     zone=held.zone,
+                    lines=self._shape.contest.names,
                 ),
                 partition=0,
             )
@@ -264,7 +267,7 @@ class DecideTask:
     def _on_statistics(self, message: Statistics) -> Sequence[Wish]:
         if message.generation != self._generation:
             return ()
-        wishes = self._policy.part(codec.part(message))
+        wishes = self._policy.part(codec.part(message, self._rules.lines))
         self._meter.heard(message, self._policy)
         return wishes
 

@@ -58,7 +58,9 @@ def trained(message: ModelTrained, at_ms: int) -> domain.Trained:
     _names(message.run_id, message.pipeline, "ModelTrained")
     _one_of(message.outcome, TRAINED_OUTCOMES, "ModelTrained.outcome")
     candidates = {
-        c.digest: domain.Candidate(c.digest, c.bytes, c.SerializeToString(deterministic=True))
+        c.digest: domain.Candidate(
+            c.digest, c.bytes, c.SerializeToString(deterministic=True), c.line
+        )
         for c in message.candidates
         if c.digest
     }
@@ -250,6 +252,7 @@ def released(fact: domain.Released) -> ModelReleased:
         classes=fact.classes,
         at_ms=fact.at_ms,
         request_id=fact.request_id,
+        line=fact.line,
     )
 
 
@@ -324,6 +327,7 @@ def _versioned(message: ModelVersion) -> domain.Versioned:
         candidate=message.candidate.SerializeToString(deterministic=True),
         verdict=message.verdict.SerializeToString(),
         metrics=message.metrics.SerializeToString(deterministic=True),
+        line=message.candidate.line,
     )
 
 
@@ -345,6 +349,7 @@ def _released(message: ModelReleased) -> domain.Released:
         classes=tuple(message.classes),
         at_ms=message.at_ms,
         request_id=message.request_id,
+        line=message.line,
     )
 
 

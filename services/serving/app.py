@@ -26,6 +26,7 @@ from services.serving.config import Config
 from services.serving.domain import Answering, Plan
 from services.serving.fetch import fetch
 from services.serving.handlers import ScoringTask, acknowledged, acknowledgement, swap_span
+from services.serving.lines import Lines
 from services.serving.meter import Meter
 from services.serving.models import Models, Standing
 from services.serving.rpc import Doors
@@ -36,19 +37,19 @@ log = logger(__name__)
 
 
 def build(config: Config, kit: Kit) -> App:
-    provider = onnx.provider(config.provider)
-    kit.metrics.provider_info.labels(provider).set(1)
-    log.info("models run on %s", provider)
+    provider = _provider(config, kit)
     meter = Meter(kit.metrics, kit.clock)
     stub = RegistryStub(kit.channel(kit.common.driftloop_registry))
     journal = Journal(kit.broker, meter, calls_max=config.journal_calls_max)
+    load = functools.partial(onnx.Session, provider=provider)
     models = Models(
         Cache(kit.data / "models", artifacts_max=config.cache_artifacts_max),
         functools.partial(fetch, stub, seconds_max=config.fetch_seconds_max),
-        functools.partial(onnx.Session, provider=provider),
+        load,
         kit.clock,
         _on_swap(kit, meter),
     )
+    lines = Lines(kit.follow, load)
     kit.metrics.before_scrape(lambda: meter.waiting(journal.waiting()))
     doors = Doors(models, journal, kit.clock.ms, meter, call_rows_max=config.call_rows_max)
 
@@ -58,30 +59,39 @@ def build(config: Config, kit: Kit) -> App:
         meter.opened(pipeline.name)
         known = models.standing(pipeline.name)
         standing = models.open(_plan(pipeline), known.wake if known else Event())
+        lines.open(standing)
         if known is None:
             kit.loops.start(_loop(standing, meter, config, kit))
 
     def removed(name: str) -> None:
         kit.loops.stop(f"scores-{name}")
+        lines.close(name)
         models.close(name)
 
     def start() -> None:
-        models.start()
-        journal.start()
+        for each in (models, lines, journal):
+            each.start()
         pipelines.append(follow_pipelines(kit, declared, removed))
         releases = kit.follow(topics.MODEL_RELEASED.topic(), _on_released(models))
         kit.background("releases", lambda stop: _watch(releases, models, stop))
 
     def stop() -> None:
-        journal.stop()
-        models.stop()
+        for each in (journal, lines, models):
+            each.stop()
 
     return App(
-        servicers=[lambda server: add_GRPCInferenceServiceServicer_to_server(doors, server)],
+        servicers=[functools.partial(add_GRPCInferenceServiceServicer_to_server, doors)],
         start=start,
         ready=_ready(pipelines, models, kit, config),
         stop=stop,
     )
+
+
+def _provider(config: Config, kit: Kit) -> str:
+    provider = onnx.provider(config.provider)
+    kit.metrics.provider_info.labels(provider).set(1)
+    log.info("models run on %s", provider)
+    return provider
 
 
 def _ready(
@@ -112,6 +122,7 @@ def _plan(declared: Declared) -> Plan:
         threshold=pipeline.target.threshold,
         baseline=pipeline.release.baseline == "first",
         outputs=pipeline.target.outputs,
+        lines=tuple(line.name for line in pipeline.lines),
     )
 
 

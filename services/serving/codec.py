@@ -100,12 +100,20 @@ def predictions(
     if answering is None:
         return message
     release = answering.release
-    message.version, message.digest, message.width = release.version, release.digest, release.width
+    message.version, message.digest, message.width = (
+        release.version,
+        answering.digest,
+        release.width,
+    )
     message.provider = answering.network.provider
     if answer is not None:
         message.outputs = answer.outputs.astype("<f4", copy=False).tobytes()
     if answer is not None and answer.baseline is not None:
         message.baseline = answer.baseline.astype("<f4", copy=False).tobytes()
+    for line, (digest, outputs) in answer.shadows.items() if answer is not None else ():
+        message.shadows.add(
+            line=line, digest=digest, outputs=outputs.astype("<f4", copy=False).tobytes()
+        )
     if answering.baseline is not None:
         message.baseline_version = answering.baseline_version
     return message
@@ -126,18 +134,15 @@ def scores(
 
 def part(answer: Answer, start: int, end: int) -> Answer:
     """The rows [start, end) of an answer."""
-    return Answer(
-        answer.outputs[start:end],
-        None if answer.labels is None else answer.labels[start:end],
-        None if answer.baseline is None else answer.baseline[start:end],
-    )
+    return chosen(answer, slice(start, end))
 
 
 def pieces(rows: Rows, answer: Answer | None, before: Envelope) -> list[tuple[Rows, Answer | None]]:
     """Rows and answer cut to messages that the broker takes. All but the last carry the head from
     before: their rows'
     watermark must not pass rows that come in the next piece."""
-    row_bytes = 2 * (0 if answer is None else answer.outputs.shape[1] * 4) + 8
+    every = 0 if answer is None else (2 + len(answer.shadows)) * answer.outputs.shape[1]
+    row_bytes = 4 * every + 8
     if rows.columns is None or len(rows) * (row_bytes + ROW_BYTES_MAX) <= PIECE_BYTES_MAX:
         return [(rows, answer)]  # whatever they hold
     step = max(1, len(rows) * PIECE_BYTES_MAX // (rows.columns.nbytes + len(rows) * row_bytes))
@@ -180,12 +185,13 @@ def take(rows: Rows, partition: int, chosen: npt.NDArray[np.intp]) -> Rows:
     return Rows(partition, rows.head, rows.columns.take(pa.array(chosen)), rows.vectors[chosen])
 
 
-def chosen(answer: Answer, rows: npt.NDArray[np.intp]) -> Answer:
+def chosen(answer: Answer, rows: npt.NDArray[np.intp] | slice) -> Answer:
     """Some rows of an answer."""
     return Answer(
         answer.outputs[rows],
         None if answer.labels is None else answer.labels[rows],
         None if answer.baseline is None else answer.baseline[rows],
+        {name: (digest, given[rows]) for name, (digest, given) in answer.shadows.items()},
     )
 
 
@@ -207,6 +213,7 @@ def release(message: ModelReleased, traceparent: str = "") -> Release:
         tuple(message.classes),
         message.at_ms,
         traceparent,
+        message.line,
     )
 
 

@@ -5,7 +5,7 @@ Arrays in, arrays out. Nothing here knows of Kafka, protobuf, onnxruntime, files
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -38,6 +38,7 @@ class Plan:
     threshold: float  # binary: the positive class from here on
     baseline: bool  # release.baseline is `first`
     outputs: int = 2  # of a row: a probability for each class, or one value
+    lines: Sequence[str] = ()  # online learners, whose newest snapshots answer too
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,21 @@ class Release:
     classes: Sequence[str]  # empty: regression
     released_ms: int = 0  # wall time
     traceparent: str = field(default="", compare=False)  # of what brought it about
+    line: str = ""  # an online learner: its newest snapshot answers
 
     @property
     def width(self) -> int:
         """Outputs of a row."""
         return len(self.classes) or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A line's state as a model."""
+
+    digest: str
+    network: Network
+    rows: int  # learnt
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +83,30 @@ class Answering:
     network: Network
     baseline_version: int  # 0: none
     baseline: Network | None  # the very `network` where the live model is the first
+    lines: Mapping[str, Snapshot] = field(default_factory=dict)
 
-    def answer(self, vectors: Floats, plan: Plan) -> Answer:
-        """Outputs of the live model and of the baseline on the same rows. A row's answer does not
-        depend on the others.
+    @property
+    def digest(self) -> str:
+        """Of what answers now: the release's, or its line's newest snapshot's."""
+        newest = self.lines.get(self.release.line)
+        return newest.digest if newest else self.release.digest
+
+    def answer(self, vectors: Floats, plan: Plan, shadows: bool = False) -> Answer:
+        """Outputs of the live model and of the baseline on the same rows, and with `shadows` those
+        of the lines that are not live. A row's answer does not depend on the others.
         """
-        outputs = self.network.run(vectors)
+        newest = self.lines.get(self.release.line)
+        outputs = (newest.network if newest else self.network).run(vectors)
         baseline = None
         if self.baseline is not None:
-            baseline = outputs if self.baseline is self.network else self.baseline.run(vectors)
-        return Answer(outputs, labels(outputs, plan), baseline)
+            same = self.baseline is self.network and newest is None
+            baseline = outputs if same else self.baseline.run(vectors)
+        others = {
+            name: (snapshot.digest, snapshot.network.run(vectors))
+            for name, snapshot in self.lines.items()
+            if shadows and name != self.release.line
+        }
+        return Answer(outputs, labels(outputs, plan), baseline, others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +114,7 @@ class Answer:
     outputs: Floats  # [rows, outputs]
     labels: npt.NDArray[np.int64] | None  # None: regression
     baseline: Floats | None
+    shadows: Mapping[str, tuple[str, Floats]] = field(default_factory=dict)  # line: digest, outputs
 
 
 def labels(outputs: Floats, plan: Plan) -> npt.NDArray[np.int64] | None:

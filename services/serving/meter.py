@@ -33,9 +33,9 @@ class Meter:
     def answer(
         self, answering: Answering, vectors: Floats, plan: Plan, origin: str = STREAM
     ) -> Answer:
-        """A run of the model, measured: by the loop, or by a call."""
+        """A run of the model, measured: by the loop, with the lines in its shadow, or by a call."""
         began_s = self._clock.seconds()
-        answer = answering.answer(vectors, plan)
+        answer = answering.answer(vectors, plan, shadows=origin == STREAM)
         seconds = self._clock.seconds() - began_s
         of = plan.pipeline, str(answering.release.version), origin
         self._metrics.predict_seconds.shared(*of).observe(seconds)

@@ -8,6 +8,7 @@ nothing. Nothing here decides what is live: that is the registry's.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from threading import Condition, Event, Lock, Thread
 from typing import Protocol
@@ -17,7 +18,7 @@ from driftloop.kit.errors import Malformed, Unavailable
 from driftloop.kit.log import bound as saying
 from driftloop.kit.log import logger
 from driftloop.kit.trace import bound
-from services.serving.domain import Answering, Network, Plan, Release, why_refused
+from services.serving.domain import Answering, Network, Plan, Release, Snapshot, why_refused
 from services.serving.store import Cache
 
 RETRY_SECONDS = 1.0  # a registry that restarts is back in 2 s
@@ -60,6 +61,20 @@ class Standing:
         self.settled = Event()  # the newest release is loaded, or there is none
         self.trouble = ""
         self.counts = Counts()
+        self._lines: dict[str, Snapshot] = {}
+        self._changing = Lock()
+
+    def answer_with(self, answering: Answering) -> None:
+        """From now on, with the lines as they are."""
+        with self._changing:
+            self.current = replace(answering, lines=self._lines)
+
+    def snapshot(self, line: str, snapshot: Snapshot) -> None:
+        """The newest of a line."""
+        with self._changing:
+            self._lines = {**self._lines, line: snapshot}
+            if self.current is not None:
+                self.current = replace(self.current, lines=self._lines)
 
     def version(self, number: str) -> Answering | None:
         """What answers as a version: '' the live one; else live, previous or baseline."""
@@ -263,7 +278,7 @@ class Models:
         self._keep(partial(self._cache.remember, release), release)
         if old is not None and old.release.version != release.version:
             standing.previous = old
-        standing.current = new
+        standing.answer_with(new)
         standing.trouble = ""
         standing.wake.set()
         log.info(

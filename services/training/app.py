@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from driftloop import spec
 from driftloop.archive import Archive
+from driftloop.contracts import topics
 from driftloop.contracts.model_pb2 import Given, ModelVersion, PipelineDeclared, Window
 from driftloop.contracts.registry_pb2_grpc import RegistryStub
 from driftloop.contracts.training_pb2_grpc import add_TrainingServicer_to_server
@@ -20,6 +22,7 @@ from driftloop.kit.kafka.admin import KafkaAdmin
 from driftloop.kit.loop import LoopSpec
 from driftloop.kit.objects import Objects
 from driftloop.kit.run import App, Kit
+from driftloop.kit.task import Task
 from driftloop.kit.trace import here
 from driftloop.service import Declared, follow_pipelines
 from services.training.config import Config
@@ -28,18 +31,21 @@ from services.training.handlers import INPUTS, TrainingTask
 from services.training.housekeeping import Housekeeping, Models
 from services.training.jobs import Command, Dataset, Order
 from services.training.meter import Meter
+from services.training.online import LinePlan
 from services.training.plan import GivenPlan, LearnerPlan, Places, Plan, SearchPlan
 from services.training.rpc import Doors
 
 FIT = "services.training.fit"
 REBUILD, ARCHIVE = "services.training.rebuild", "services.training.archiving"
+LINES_RECORDS = 32  # of up to 1,000 rows each, of which a forest learns 1,000 a second
 TICK_S = 0.1  # how soon a child's end is seen: a tenth of what a fit takes at least
 NICE = 5  # a fit gives way to what must be answered now, and still ends soon
 
 
 def build(config: Config, kit: Kit) -> App:
     inbox: Inbox[Command] = Inbox()
-    foundry = Foundry(config, kit)
+    lines = Lines(config, kit)
+    foundry = Foundry(config, kit, lines)
     records = Records(config, kit, foundry)
     doors = Doors(
         inbox,
@@ -84,8 +90,8 @@ def build(config: Config, kit: Kit) -> App:
 class Foundry:
     """What the task asks of the world: the pipelines that there are, and a child for a run."""
 
-    def __init__(self, config: Config, kit: Kit) -> None:
-        self._config, self._kit = config, kit
+    def __init__(self, config: Config, kit: Kit, lines: Lines) -> None:
+        self._config, self._kit, self._lines = config, kit, lines
         self._children = kit.children([FIT])
         self.meter = Meter(kit.metrics)
         kit.metrics.before_scrape(lambda: self.meter.working(self._children.at_work))
@@ -138,9 +144,61 @@ class Foundry:
     def _declared(self, declared: Declared) -> None:
         self._pipelines[declared.name] = declared
         self.meter.declared(declared.pipeline)
+        self._lines.declared(declared)
 
     def _removed(self, name: str) -> None:
         self._pipelines.pop(name, None)
+        self._lines.removed(name)
+
+
+class Lines:
+    """The loops that online learners learn in, one for each pipeline that has any."""
+
+    def __init__(self, config: Config, kit: Kit) -> None:
+        self._config, self._kit = config, kit
+        self._running: dict[str, tuple[int, Sequence[LinePlan]]] = {}
+
+    def declared(self, declared: Declared) -> None:
+        """A loop anew where its lines, or their generation, are other ones than before."""
+        name, wanted = declared.name, (declared.generation, _lines(declared))
+        if not wanted[1]:
+            self.removed(name)
+        elif self._running.get(name) != wanted:
+            self._running[name] = wanted
+            self._kit.loops.start(self._loop(declared, wanted[1]))
+
+    def removed(self, name: str) -> None:
+        if self._running.pop(name, None) is not None:
+            self._kit.loops.stop(f"lines-{name}")
+
+    def _loop(self, declared: Declared, plans: Sequence[LinePlan]) -> LoopSpec:
+        name, generation = declared.name, declared.generation
+        owner = f"{name}.g{generation}"
+        lease = topics.LEASE.topic(name, generation).name
+        examples = topics.EXAMPLES.topic(name, generation).name
+        partitions = declared.pipeline.partitions
+
+        def task() -> Task:
+            # River is 60 MB and a second: for those alone who have online learners
+            from services.training.online.task import LinesTask
+
+            return LinesTask(name, generation, partitions, plans, self._kit.clock)
+
+        return LoopSpec(
+            f"lines-{name}",
+            name,
+            Subscription(
+                f"training-lines-{owner}",
+                [lease],
+                self._kit.transactional_id("lines", owner),
+                [examples],
+                {lease: "earliest", examples: "earliest"},
+            ),
+            task,
+            records_max=LINES_RECORDS,
+            interval_s=self._config.interval_ms / 1_000,
+            tick_s=TICK_S,
+        )
 
 
 class Records:
@@ -182,7 +240,9 @@ class Records:
 
 def _plan(run: Run, declared: Declared, window: Dataset, change_us: int | None) -> Plan:
     pipeline = declared.pipeline
-    learners = [_learner(one, pipeline.target) for one in pipeline.learners]
+    lines = [one for one in _lines(declared) if window.line in ("", one.name)]
+    windowed = () if window.line else pipeline.windowed
+    learners = [_learner(one, pipeline.target) for one in windowed]
     limits = Limits(pipeline.evaluation.holdout.rows, pipeline.evaluation.holdout.share_max)
     return Plan(
         run.run_id,
@@ -198,6 +258,7 @@ def _plan(run: Run, declared: Declared, window: Dataset, change_us: int | None) 
         here(),
         _times(window.times, declared),
         _given(window.given),
+        lines,
     )
 
 
@@ -208,6 +269,27 @@ def _given(given: Given | None) -> GivenPlan | None:
 def _times(asked: Times, declared: Declared) -> Times:
     """As asked, less what is quarantined now."""
     return replace(asked, without=sorted({*asked.without, *declared.quarantined}))
+
+
+def _lines(declared: Declared) -> Sequence[LinePlan]:
+    pipeline = declared.pipeline
+    names = tuple(pipeline.feature_names())
+    return [
+        LinePlan(
+            one.name,
+            {**one.params, **({"estimator": one.estimator} if one.estimator else {})},
+            one.seed,
+            _classes(pipeline),
+            len(names),
+            one.snapshot.rows,
+            one.snapshot.seconds,
+            one.kind,
+            one.newest_rows or 0,
+            names,
+        )
+        for one in pipeline.lines
+        if one.snapshot is not None
+    ]
 
 
 def _learner(one: spec.Learner, target: spec.Target) -> LearnerPlan:

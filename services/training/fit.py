@@ -32,11 +32,13 @@ from driftloop.kit.events import to_json
 from driftloop.kit.kafka import KafkaBroker
 from driftloop.kit.trace import Steps
 from driftloop.plugins import LEARNERS, Examples, Unknown, find
-from services.training.domain import cut, newest, weights
+from services.training.domain import cut, weights
+from services.training.domain import newest as newest_of
 from services.training.given import fits
 from services.training.learners import SHIPPED
-from services.training.learners.parity import PARITY_MAX, Parity, measured
+from services.training.learners.parity import differing, measured
 from services.training.made import THREADS, code_digest, cpu_features, libraries
+from services.training.online.candidates import candidates
 from services.training.plan import GivenPlan, LearnerPlan, Plan, SearchPlan, recipe
 from services.training.store import Store
 from services.training.tuning import Trial, tune
@@ -45,7 +47,6 @@ CLASSES_MIN = 2  # one class, or one number, alone says nothing
 PLAIN = (ValueError, Unknown, DriftloopError)  # whose texts are meant for people
 EXTRAS = ("torch",)  # of the shipped ones: their libraries are no part of training's lock
 EXTRA = ": `make setup EXTRAS={0}`, or the image training-{0}"
-ROWS_NAMED = 5  # of those whose answers differ
 
 Report = Callable[[dict[str, Any]], None]
 Upload = Callable[[bytes], str]
@@ -108,18 +109,21 @@ class Workshop:
             return self._failed(
                 f"{len(rows)} labelled rows are too few to hold any out for the judgement"
             )
-        candidates = (
+        every = (
             [self._given(plan.given, rows)]
             if plan.given
             else [
-                self._candidate(number, learner, rows, envelopes, fitted)
-                for number, learner in enumerate(plan.learners)
+                *(
+                    self._candidate(number, learner, rows, envelopes, fitted)
+                    for number, learner in enumerate(plan.learners)
+                ),
+                *candidates(broker, plan, self._upload, self._steps, self._code),
             ]
         )
-        trained = self._failed("; ".join(f"{one.name}: {one.error}" for one in candidates))
-        if any(one.digest for one in candidates):
+        trained = self._failed("; ".join(f"{one.name}: {one.error}" for one in every))
+        if any(one.digest for one in every):
             trained.outcome, trained.reason = "trained", ""
-        trained.candidates.extend(candidates)
+        trained.candidates.extend(every)
         trained.holdout.CopyFrom(held)
         return trained
 
@@ -258,7 +262,7 @@ class Workshop:
             candidate.parity_max = parity.largest
         candidate.export_s = self._clock.seconds() - began_s
         if len(parity.rows):
-            raise ValueError(_differing(parity, rows))
+            raise ValueError(differing(parity, rows.ids))
         self._tell("uploading", learner.name, done, len(rows))
         with self._steps.step("upload", learner.name, candidate=learner.name, bytes=len(model)):
             candidate.digest, candidate.bytes = self._upload(model), len(model)
@@ -348,7 +352,7 @@ def _since(since_us: int | None, fitted: Sequence[Range], envelopes: Envelopes) 
     if since_us is None:
         return ranges
     inside = dataset.within(ranges, envelopes.partitions, envelopes.offsets)
-    starts = newest(
+    starts = newest_of(
         envelopes.partitions[inside],
         envelopes.offsets[inside],
         envelopes.newest[inside],
@@ -375,16 +379,6 @@ def _examples(rows: Rows, plan: Plan, learner: LearnerPlan) -> Examples:
         raise ValueError(f"every value of {len(rows)} rows is missing")
     heavy = weights(rows.times, rows.target, learner.weighing)
     return Examples(rows.times, rows.vectors, rows.target, plan.names, plan.classes, heavy)
-
-
-def _differing(parity: Parity, rows: Rows) -> str:
-    """Which rows an export answers otherwise than its learner, the worst first."""
-    worst = zip(parity.rows[:ROWS_NAMED].tolist(), parity.differences, strict=False)
-    named = ", ".join(f"{rows.ids[row]} by {difference:.3g}" for row, difference in worst)
-    return (
-        f"the export differs from the learner by {parity.largest:g}, wanted at most "
-        f"{PARITY_MAX:g}: in {len(parity.rows)} of {parity.asked} rows, {named}"
-    )
 
 
 def _recipe(learner: LearnerPlan, window: Window) -> str:

@@ -192,7 +192,7 @@ class TrainingTask:
         )
         named = codec.window_of(request.message)
         times, given = times_of(request.message.window), codec.given(request.message)
-        window = Dataset(named or self._bounds(run), times, given)
+        window = Dataset(named or self._bounds(run), times, given, request.message.line)
         change_us = _change_us(request.message)
         job = Job(run, window, change_us, not named, turn, request.time_ms)
         if len(self._note({**self._jobs, run.run_id: job})) > codec.NOTE_BYTES_MAX:
@@ -307,7 +307,8 @@ class TrainingTask:
             request = read_event(record, RetrainRequested)
             message = request.message
             ranges = noted.get(run.run_id) or codec.window_of(message) or self._bounds(run)
-            window = Dataset(ranges, times_of(message.window), codec.given(message))
+            given = codec.given(message)
+            window = Dataset(ranges, times_of(message.window), given, message.line)
             turn, _ = tracing.turn_of(self._tracer, request)
             noted_here = run.run_id in noted
             job = Job(run, window, _change_us(message), noted_here, turn, request.time_ms)

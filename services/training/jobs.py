@@ -29,6 +29,7 @@ class Dataset:
     ranges: Sequence[Range]
     times: Times = ALL
     given: Given | None = None
+    line: str = ""  # of a challenger: it alone is judged
 
 
 @dataclass(frozen=True, slots=True)

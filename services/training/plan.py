@@ -12,6 +12,7 @@ from typing import Any
 from driftloop.dataset import ALL, Range, Times
 from driftloop.kit.config import Tls
 from services.training.domain import EVEN, Limits, Weighing
+from services.training.online import LinePlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ class Plan:
     traceparent: str = ""  # what its steps are under
     times: Times = ALL  # which rows of `ranges` count
     given: GivenPlan | None = None
+    lines: Sequence[LinePlan] = ()  # online learners, whose newest snapshots are candidates
 
 
 @dataclass(frozen=True, slots=True)

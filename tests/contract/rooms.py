@@ -177,6 +177,12 @@ ROOMS: Sequence[Room] = (
         "numbers of rows alone",
     ),
     Room(
+        r"driftloop\.betting",
+        ("numpy", "numpy.*"),
+        CLOCKS,
+        "evidence against what is live: the monitor gathers it, evaluation judges by it",
+    ),
+    Room(
         r"driftloop\.statistics",
         ("numpy", "numpy.*"),
         CLOCKS,
@@ -299,6 +305,7 @@ ROOMS: Sequence[Room] = (
         (
             "services.{0}.domain",
             "services.{0}.domain.*",
+            "driftloop.betting",
             "driftloop.statistics",
             *SPEC,
             *DATA,
@@ -319,6 +326,26 @@ ROOMS: Sequence[Room] = (
     ),
     Room(
         rf"services\.{SERVICE}\.(rpc|calls)", (*OWN, *CONTRACTS, *PROTO, *SPEC, *DATA, *KIT, "grpc")
+    ),
+    Room(
+        r"services\.training\.online\.(line|estimators)",
+        (
+            "services.training.online.*",
+            *SPEC,
+            "numpy",
+            "numpy.*",
+            "driftloop.river_onnx",
+            "river",
+            "river.*",
+        ),
+        CLOCKS[:2],
+        "an online learner: River's, and its export",
+    ),
+    Room(
+        r"services\.evaluation\.(record|judge)",
+        ("services.evaluation.*", *CONTRACTS, *DATA, *KIT, *RECORD, "driftloop.betting"),
+        CLOCKS,
+        "the record of lines",
     ),
     Room(
         rf"services\.{SERVICE}\.(onnx|learners.*|fit.*|tuning|given|rebuild|export.*)",

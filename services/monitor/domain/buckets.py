@@ -14,7 +14,6 @@ from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from driftloop.statistics import FEATURE_BINS
@@ -25,13 +24,15 @@ from services.monitor.domain.histograms import (
     score_bins,
     sparse,
 )
+from services.monitor.domain.ids import by_time_and_id, pairs
+from services.monitor.domain.shadows import Contest, Line
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]
 
 NEVER = 2**62
-PIECE_ROWS_MAX = 20_000  # 24 bytes a row and histograms: a message of `statistics` takes 1 MB
+PIECE_ROWS_MAX = 15_000  # 24 bytes a row, 1 for each line: a message of `statistics` takes 1 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Shape:
     slack_us: int
     horizon_us: int
     kind: str  # binary, multiclass, regression
+    contest: Contest = field(default_factory=Contest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Predicted:
     versions: Ints
     outputs: Matrix  # [n, w]
     baseline: Matrix  # [n, w], NaN where there was none
+    shadows: Matrix  # [n, lines x w], NaN where a line gave no answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class Closed:
     # in the order of `losses`, the label in the sign; binary only
     answers: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
     baseline_answers: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+    lines: Sequence[Line] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +185,7 @@ class Buckets:
     def _close(
         self, predicted: Predicted, counted: NDArray[np.bool_], labelled: Labelled, until: int
     ) -> list[Closed]:
-        at, of = _pairs(predicted.ids, labelled.ids)
+        at, of = pairs(predicted.ids, labelled.ids)
         bucket = self._bucket(predicted.times_us[at], labelled.label_times_us[of])
         over = bucket < until
         told = self._known(bucket, predicted.offsets[at], labelled.offsets[of])
@@ -292,7 +296,7 @@ def _summed(
             unlabelled=_count(gone, number, predicted.versions, version),
         )
         rows, truths = at[mine], of[mine]
-        order = _by_time_and_id(predicted.times_us[rows], predicted.ids.take(pa.array(rows)))
+        order = by_time_and_id(predicted.times_us[rows], predicted.ids.take(pa.array(rows)))
         for piece in np.split(order, list(range(PIECE_ROWS_MAX, len(order), PIECE_ROWS_MAX))):
             args = (shape, predicted, labelled, rows[piece], truths[piece])
             closed.append(_with_losses(said, *args))
@@ -323,25 +327,10 @@ def _with_losses(
         baseline_losses=losses(baseline, targets, shape.kind),
         scores=score_bins(outputs, targets, shape.kind),
         baseline_scores=score_bins(baseline, targets, shape.kind),
+        lines=shape.contest.lines(outputs, predicted.shadows[at], targets),
         answers=answers(outputs, targets, shape.kind),
         baseline_answers=answers(baseline, targets, shape.kind),
     )
-
-
-def _pairs(ids: pa.StringArray, labelled: pa.StringArray) -> tuple[Ints, Ints]:
-    """Positions (in ids, in labelled) of each label that has its prediction here."""
-    places = pc.index_in(labelled, value_set=ids).fill_null(-1)
-    found = places.to_numpy(zero_copy_only=False).astype(np.int64)
-    of = np.flatnonzero(found >= 0)
-    return found[of], of
-
-
-def _by_time_and_id(times_us: Ints, ids: pa.StringArray) -> Ints:
-    table = pa.table({"time": pa.array(times_us), "id": ids})
-    order: Ints = pc.sort_indices(
-        table, sort_keys=[("time", "ascending"), ("id", "ascending")]
-    ).to_numpy()
-    return order.astype(np.int64)
 
 
 def _distinct(buckets: Ints, versions: Ints) -> NDArray[np.int64]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from river import drift
 
+V = TypeVar("V", bound=np.generic)
 RECENT_ROWS_MIN = 500  # a mean of fewer losses moves by more than what a detector looks for
 
 
@@ -146,6 +147,11 @@ def _newest(rows: NDArray[np.float64]) -> int:
 
 def merged(parts: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> NDArray[np.float64]:
     """Losses of all partitions in the order of (time, partition, place in the partition)."""
-    times = np.concatenate([times for times, _ in parts]) if parts else np.empty(0, np.int64)
-    values = np.concatenate([values for _, values in parts]) if parts else np.empty(0)
+    return in_order(parts) if parts else np.empty(0)
+
+
+def in_order(parts: Sequence[tuple[NDArray[np.int64], NDArray[V]]]) -> NDArray[V]:
+    """The same of any values, [n] or [n, ...]."""
+    times = np.concatenate([times for times, _ in parts])
+    values = np.concatenate([values for _, values in parts])
     return values[np.argsort(times, kind="stable")]

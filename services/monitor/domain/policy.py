@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from services.monitor.domain.drift import LossDetector, Losses, Raised, merged
+import numpy as np
+from numpy.typing import NDArray
+
+from driftloop.betting import Bets
+from services.monitor.domain.drift import LossDetector, Losses, Raised, in_order, merged
 
 DAY_US = 86_400_000_000
 
@@ -33,6 +37,7 @@ class Rules:
     volume: int | None
     cooldown_us: int
     partitions: int
+    lines: Sequence[str] = ()  # online learners that answer in the shadow of what is live
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class Part:
     newest_row_ms: int
     parts: int
     examples: tuple[int, int]  # offsets read so far
+    gains: NDArray[np.int8]  # [n, lines] over what was live, in the order of `losses`
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,7 @@ class Wish:
     drift: bool = False  # a detector spoke at this very bucket
     version: int = 0
     examples: Mapping[int, tuple[int, int]] | None = None
+    line: str = ""  # of a challenger
 
 
 class Policy:
@@ -80,6 +87,7 @@ class Policy:
         self._running: set[str] = set()
         # run.finished may be read before the retrain.resolved that opened it; oldest first
         self._ended: dict[str, None] = {}
+        self._bets = Bets(len(rules.lines))
         self._quiet_until_us = 0
         self._began_us: int | None = None
         self._labelled = 0
@@ -103,6 +111,7 @@ class Policy:
         if version != self._version:
             self._version = version
             self._detector = LossDetector(self._rules.detector, self._rules.params)
+            self._bets = Bets(len(self._rules.lines))
 
     def resolved(self, outcome: str, run_id: str) -> None:
         """What training said to a wish, ours or a person's."""
@@ -151,7 +160,22 @@ class Policy:
             merged([(p.times_us, p.losses) for p in mine]),  # type: ignore[misc]
             max((p.newest_row_ms for p in mine), default=0),
         )
-        return self._drift(bucket) or self._periodic(end)
+        if mine:
+            self._bets.take(in_order([(p.times_us, p.gains) for p in mine]))  # type: ignore[misc]
+        return self._challenger(end) or self._drift(bucket) or self._periodic(end)
+
+    def _challenger(self, now_us: int) -> list[Wish]:
+        """A line whose record beats what is live: no cooldown holds it up, its evidence does."""
+        best = self._bets.winner()
+        if best is None or self._open:
+            return []
+        name, times = self._rules.lines[best], np.exp(min(self._bets.evidence[best], 50.0))
+        reason = (
+            f"line {name} errs less than version {self._version}: bets on it have grown "
+            f"{times:,.0f}-fold over {self._bets.rows} rows, {np.exp(self._bets.least):,.0f} wanted"
+        )
+        self._bets.begin_anew(best)
+        return [self._wish("challenger", reason, now_us, line=name)]
 
     def _first(self, now_us: int) -> list[Wish]:
         assert self._began_us is not None
@@ -214,14 +238,25 @@ class Policy:
         *,
         raised: Raised | None = None,
         drift: bool = False,
+        line: str = "",
     ) -> Wish:
-        suppressed = self._forbidden(trigger, now_us)
-        if not suppressed:
+        suppressed = "" if line else self._forbidden(trigger, now_us)
+        if line:
+            self._asked = True
+        elif not suppressed:
             self._asked = True
             self._quiet_until_us = now_us + self._rules.cooldown_us
             self._labelled_at_run, self._run_us = self._labelled, now_us
         return Wish(
-            trigger, reason, now_us, suppressed, raised, drift, self._version, dict(self._examples)
+            trigger,
+            reason,
+            now_us,
+            suppressed,
+            raised,
+            drift,
+            self._version,
+            dict(self._examples),
+            line,
         )
 
     def _forbidden(self, trigger: str, now_us: int) -> str:

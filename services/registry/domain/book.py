@@ -271,6 +271,7 @@ class Book:
             candidate=winner.detail,
             verdict=verdict.detail,
             metrics=verdict.metrics,
+            line=winner.line,
         )
 
     def _release(
@@ -297,6 +298,7 @@ class Book:
             inputs=version.inputs,
             classes=version.classes,
             at_ms=now_ms,
+            line=version.line,
         )
 
     def _finish(

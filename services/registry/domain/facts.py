@@ -47,6 +47,7 @@ class Candidate:
     digest: str
     size: int  # bytes
     detail: bytes
+    line: str = ""  # of an online learner
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class Versioned:
     candidate: bytes
     verdict: bytes
     metrics: bytes
+    line: str = ""  # an online learner, whose newest snapshot is served
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ class Released:
     classes: Sequence[str]
     at_ms: int
     request_id: str = ""  # under which a person asked for it
+    line: str = ""
 
 
 @dataclass(frozen=True, slots=True)

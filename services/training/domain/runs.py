@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-TRIGGERS = ("first", "drift", "schedule", "volume", "manual")
+TRIGGERS = ("first", "drift", "schedule", "volume", "manual", "challenger")
 Outcome = Literal["accepted", "coalesced", "refused", "suppressed"]
 
 

@@ -11,6 +11,6 @@ SHIPPED: Mapping[str, str] = MappingProxyType(
         "xgboost": "services.training.learners.xgb:XGBoost",
         "sklearn": "services.training.learners.sklearn:ScikitLearn",
         "torch": "services.training.learners.network:TorchMLP",
-        "river": "services.training.learners.logistic:RiverLogistic",
+        "river": "services.training.learners.incremental:River",
     }
 )

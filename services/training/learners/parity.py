@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from driftloop.plugins import Learnt
 
 ROWS_MAX = 5_000  # .1 s of one core; a flipped branch shows in far fewer
 PARITY_MAX = 1e-5
+ROWS_NAMED = 5  # of those whose answers differ
 UNUSABLE = (  # onnxruntime's exceptions have no common root but Exception
     errors.EngineError,
     errors.EPFail,
@@ -42,6 +44,16 @@ class Parity:
     asked: int
     rows: npt.NDArray[np.int64]
     differences: Floats
+
+
+def differing(parity: Parity, ids: Sequence[Any]) -> str:
+    """Which rows an export answers otherwise than its learner, the worst first."""
+    worst = zip(parity.rows[:ROWS_NAMED].tolist(), parity.differences, strict=False)
+    named = ", ".join(f"{ids[row]} by {difference:.3g}" for row, difference in worst)
+    return (
+        f"the export differs from the learner by {parity.largest:g}, wanted at most "
+        f"{PARITY_MAX:g}: in {len(parity.rows)} of {parity.asked} rows, {named}"
+    )
 
 
 def largest_difference(learnt: Learnt, model: bytes, vectors: npt.NDArray[np.float32]) -> float:

@@ -18,8 +18,9 @@ from driftloop.kit.errors import Refused
 from driftloop.kit.topic import Emit
 from driftloop.web import backtest as paper
 from services.evaluation.domain.backtest import BUCKETS, Contest, Side, backtest, interval
-from services.evaluation.history import History, lived
+from services.evaluation.history import History
 from services.evaluation.plan import HistoryPlan, Rival
+from services.evaluation.record import answered
 from tests.unit.evaluation.stories import GOOD, POOR, Shelf, trained
 from tests.unit.training.examples import NAMES, a_log
 
@@ -191,7 +192,7 @@ def test_what_was_answered_at_the_time_is_found_by_the_rows_ids() -> None:
     log.create([TopicSpec(topic.name, 2)])
     log.append([Emit(topic.name, message.SerializeToString(), None, 0)])
 
-    found = lived(log, a_plan(), rows)
+    found = answered(log, ("sea", 1), rows, 2)
 
     assert np.isfinite(found[:100]).all()
     assert np.isnan(found[100:]).all()

@@ -30,6 +30,7 @@ def predicted(times: list[float], *, first: int = 0, version: int = 1) -> Predic
         np.full(n, version),
         outputs,
         outputs,
+        outputs[:, :0],
     )
 
 
@@ -157,8 +158,9 @@ def _run(step: int, restart_at: int | None = None) -> list[Closed]:
     def rows(lo: int, hi: int) -> Predicted:
         at = np.arange(lo, hi)
         return Predicted(
-            ids[lo:hi], times[at], at, np.where(at < 700, 0, 1), outputs[at], outputs[at]
-        )
+            ids[lo:hi], times[at], at, np.where(at < 700, 0, 1), outputs[at], outputs[at],
+            outputs[at, :0],
+        )  # fmt: skip
 
     def truths(lo: int, hi: int) -> Labelled:
         of = order[lo:hi]
@@ -219,7 +221,7 @@ def test_a_bucket_of_many_rows_is_told_in_pieces_that_a_message_takes() -> None:
 
     pieces = buckets.advance(14 * HOUR, (rows, rows))
 
-    assert [len(piece.losses) for piece in pieces] == [20_000, 20_000, 10_000]
-    assert [piece.predicted for piece in pieces] == [rows, 0, 0]
+    assert [len(piece.losses) for piece in pieces] == [15_000, 15_000, 15_000, 5_000]
+    assert [piece.predicted for piece in pieces] == [rows, 0, 0, 0]
     assert {(piece.start_us, piece.version) for piece in pieces} == {(0, 1)}
-    assert [int(piece.scores[1::2].sum()) for piece in pieces] == [20_000, 20_000, 10_000]
+    assert [int(piece.scores[1::2].sum()) for piece in pieces] == [15_000, 15_000, 15_000, 5_000]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -42,6 +43,7 @@ def day(number: int, *, loss: float, version: int, rows: int = 100, partition: i
         5,
         1,
         (0, (number + 1) * rows),
+        np.zeros((scored, 0), np.int8),
     )
 
 
@@ -175,3 +177,34 @@ def bucket(number: int, values: np.ndarray) -> Losses:
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_the_names_that_a_pipeline_file_may_say_are_rivers_own(kind: str) -> None:
     assert DETECTOR_PARAMS[kind] == frozenset(inspect.signature(KINDS[kind]).parameters)
+
+
+LINES = replace(RULES, lines=("slow", "online"), partitions=1)
+
+
+def rows_of_a_line(number: int, gain: int, *, version: int = 1, rows: int = 100) -> Part:
+    gains = np.zeros((rows, 2), np.int8)
+    gains[:, 1] = gain
+    return replace(day(number, loss=0.3, version=version, rows=rows), gains=gains)
+
+
+def test_a_line_that_errs_less_challenges_what_is_live_without_waiting_for_a_cooldown() -> None:
+    policy = Policy(LINES)
+    policy.released(1)
+    (wish,) = policy.part(rows_of_a_line(0, 1))
+    assert (wish.trigger, wish.line, wish.suppressed) == ("challenger", "online", "")
+    assert "line online errs less than version 1" in wish.reason
+    assert policy.part(rows_of_a_line(1, 1)) == []  # the run is open
+    policy.resolved("accepted", "r1")
+    policy.finished("r1")
+    (again,) = policy.part(rows_of_a_line(2, 1))  # rejected, and still better: its record grows
+    assert again.line == "online"
+
+
+def test_what_was_won_against_an_older_version_counts_no_more() -> None:
+    policy = Policy(LINES)
+    policy.released(1)
+    assert policy.part(rows_of_a_line(0, 0)) == []
+    policy.released(2)
+    assert policy.part(rows_of_a_line(1, 1, version=1)) == []  # late labels of the old version
+    assert [wish.line for wish in policy.part(rows_of_a_line(2, 1, version=2))] == ["online"]

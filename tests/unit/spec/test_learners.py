@@ -68,9 +68,50 @@ def test_weights_of_classes_are_by_their_names_and_a_number_has_none() -> None:
     assert "kind: regression" in mistake.found
 
 
-def test_a_learner_for_another_kind_of_target_is_refused_where_none_of_its_own_fits() -> None:
+def test_a_default_that_is_not_for_the_target_is_refused_with_those_that_are() -> None:
     (mistake,) = mistakes_of(with_learner("kind: river", NUMBER))
-    assert mistake.found == "river, which has none for kind: regression"
+    assert mistake.found == "'LogisticRegression', which is not for kind: regression"
+    assert "LinearRegression" in mistake.wanted
+
+
+def with_line(text: str) -> str:
+    """Beside a learner that is fitted."""
+    return with_learner("kind: lightgbm}\n  - {name: online, " + text)
+
+
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        ("kind: lightgbm, snapshot: {rows: 50}", "window"),
+        ("kind: lightgbm, window: newest 8w, snapshot: {rows: 50}", "window"),
+        ("kind: lightgbm, window: newest 2000 rows", "window"),
+        ("kind: lightgbm, window: newest rows, snapshot: {}", "window"),
+        ("kind: river, snapshot: {}, window: newest 8w", "window"),
+        ("kind: river, snapshot: {}, weights: {half_life: 8w}", "weights"),
+        ("kind: river, snapshot: {rows: 0}", "snapshot.rows"),
+    ],
+)
+def test_a_line_has_no_window_and_is_of_a_kind_that_learns_on(said: str, field: str) -> None:
+    (mistake,) = mistakes_of(with_line(said))
+    assert mistake.field.endswith(field)
+
+
+def test_the_first_model_is_fitted_so_lines_alone_are_refused() -> None:
+    (mistake,) = mistakes_of(with_learner("kind: river, snapshot: {}"))
+    assert (mistake.field, mistake.found) == ("learners", "snapshots alone")
+
+
+def test_a_pace_is_every_50_rows_or_each_second() -> None:
+    (learner,) = spec.parse(with_line("kind: river, snapshot: {}")).lines
+    assert learner.snapshot is not None
+    assert (learner.snapshot.rows, learner.snapshot.seconds) == (50, 1.0)
+    assert learner.newest_rows is None
+
+
+def test_a_learner_that_can_t_learn_on_is_a_line_by_its_newest_rows() -> None:
+    text = "kind: lightgbm, window: newest 2000 rows, snapshot: {rows: 500}"
+    (learner,) = spec.parse(with_line(text)).lines
+    assert (learner.newest_rows, learner.newest_us) == (2_000, None)
 
 
 def test_a_packages_own_kind_is_taken_where_it_is_installed_or_not_known_to_be_missing() -> None:

@@ -1,0 +1,1 @@
+"""How well the loop foretells drifting streams, against single strategies in hindsight."""
