@@ -15,6 +15,7 @@ from driftloop.cli import (
     pipelines,
     plugin,
     records,
+    runs,
     trying,
     view,
     web,
@@ -53,6 +54,7 @@ pipelines.add_to(app)
 models.add_to(app)
 data.add_to(app)
 records.add_to(app)
+runs.add_to(app)
 plugin.add_to(app)
 backtest.add_to(app)
 health.add_to(app)

@@ -13,7 +13,6 @@ from rich.text import Text
 
 from driftloop.cli.show import Json, PipelineName, as_json, client, console, table, wall
 from driftloop.client import Refused
-from driftloop.client.status import run_row
 
 Reason = Annotated[str, typer.Option(help="kept with it, for whoever asks later")]
 METRICS = ("auc", "log_loss", "accuracy", "precision", "recall", "f1", "calibration_error")
@@ -23,8 +22,9 @@ def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command("models")(listed)
     app.command()(show)
-    app.command()(runs)
     app.command()(promote)
+    app.command()(approve)
+    app.command()(reject)
     app.command()(rollback)
     app.command("who-served")(who_served)
     app.command()(lineage)
@@ -141,55 +141,6 @@ def show(
     )
 
 
-def runs(
-    ctx: typer.Context,
-    pipeline: PipelineName,
-    newest: Annotated[int, typer.Option(min=0, help="only so many; 0: all")] = 20,
-    where: Annotated[
-        str, typer.Option(help="only those: 'outcome = rejected AND trigger = drift'")
-    ] = "",
-    as_program: Json = False,
-) -> None:
-    """The training runs, the oldest first."""
-    found = client(ctx).runs(pipeline, newest, where)
-    if as_program:
-        as_json(found)
-        return
-    rows = [run_row(run) for run in found]
-    table(
-        [
-            "run",
-            "opened",
-            "trigger",
-            "outcome",
-            "version",
-            "winner",
-            "gain",
-            "at least",
-            "train s",
-            "judge s",
-            "why",
-        ],
-        [
-            [
-                r["run_id"],
-                wall(r["opened_ms"]),
-                r["trigger"],
-                r["outcome"],
-                r["version"],
-                r["winner"],
-                r["gain"],
-                r["gain_low"],
-                r["train_s"],
-                r["evaluate_s"],
-                r["outcome_reason"] or r["reason"],
-            ]
-            for r in rows
-        ],
-        f"runs of {pipeline}",
-    )
-
-
 def promote(
     ctx: typer.Context,
     model: Annotated[str, typer.Argument(metavar="MODEL", help="flights@7")],
@@ -205,8 +156,31 @@ def promote(
     released = client(ctx).promote(pipeline, version, reason)
     typer.echo(
         f"{pipeline}@{released['version']} is live; it was "
-        f"{pipeline}@{released['previous_version']}"
+        f"{pipeline}@{released['previous_version']}{_answering(ctx, released)}"
     )
+
+
+def approve(
+    ctx: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="flights@7")],
+    note: Annotated[str, typer.Option(help="why, kept with the release")] = "",
+) -> None:
+    """Make a version live that waits for a yes, as `release: {mode: approve}` asks."""
+    pipeline, version = _named(ctx, model)
+    released = client(ctx).approve(pipeline, version, note)
+    said = _answering(ctx, released)
+    typer.echo(f"{pipeline}@{version} is live, approved by {released['by']}{said}")
+
+
+def reject(
+    ctx: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="flights@7")],
+    note: Annotated[str, typer.Option(help="why, kept with the version")] = "",
+) -> None:
+    """Say no to a version that waits for a yes."""
+    pipeline, version = _named(ctx, model)
+    client(ctx).reject(pipeline, version, note)
+    typer.echo(f"{pipeline}@{version} is rejected")
 
 
 def rollback(ctx: typer.Context, pipeline: PipelineName, reason: Reason = "") -> None:
@@ -214,7 +188,7 @@ def rollback(ctx: typer.Context, pipeline: PipelineName, reason: Reason = "") ->
     released = client(ctx).rollback(pipeline, reason)
     typer.echo(
         f"{pipeline}@{released['version']} is live again; it was "
-        f"{pipeline}@{released['previous_version']}"
+        f"{pipeline}@{released['previous_version']}{_answering(ctx, released)}"
     )
 
 
@@ -314,6 +288,14 @@ def tag(
         return
     rows = [*sorted(found["tags"].items()), ("note", found["note"])]
     table(["tag", "value"], rows, f"{pipeline}@{version}")
+
+
+def _answering(ctx: typer.Context, released: dict[str, Any]) -> str:
+    """What serving says of it."""
+    took_s = client(ctx).answering(released)
+    if took_s is None:
+        return "; serving has not said yet that it answers with it: `driftloop status` tells more"
+    return f"; every partition was answered by it {took_s:.1f} s later"
 
 
 def _named(ctx: typer.Context, model: str) -> tuple[str, int]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from driftloop.cli.models import parse_model
-from driftloop.cli.show import TROUBLE, Json, PipelineName, as_json, client, table
+from driftloop.cli.show import TROUBLE, Json, PipelineName, as_json, client, table, wall
 from driftloop.client import Client, Refused
 from driftloop.client.plain import iso
 
@@ -20,9 +20,11 @@ At = "event time, ISO 8601; UTC without a zone"
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command()(windows)
+    app.command()(lines)
     app.command()(trials)
     app.command()(rebuild)
     app.command()(quarantine)
+    app.command()(gc)
 
 
 def windows(ctx: typer.Context, pipeline: PipelineName, as_program: Json = False) -> None:
@@ -35,6 +37,23 @@ def windows(ctx: typer.Context, pipeline: PipelineName, as_program: Json = False
     rows = [[f"{pipeline}@{one['version']}", one["aliases"], *_row(one)] for one in found]
     heads = ["model", "alias", "rows", "from", "to", "sha256", "window", "archived in"]
     table(heads, rows, f"windows of {pipeline}")
+
+
+def lines(ctx: typer.Context, pipeline: PipelineName, as_program: Json = False) -> None:
+    """The online learners: how much each has learnt, and how it does beside what is live."""
+    found = client(ctx).lines(pipeline)
+    if as_program:
+        as_json(found)
+        return
+    rows = [
+        [one["line"], one["rows_learnt"], one["newest"], wall(one["at_ms"]), one["bytes"],
+         one["rows"], one["right_alone"], one["wrong_alone"], one["loss"], one["live_loss"]]
+        for one in found
+    ]  # fmt: skip
+    beside = f"{pipeline}@{found[0]['beside']}" if found else "what is live"
+    heads = ["line", "learnt", "newest row", "snapshot", "bytes", "rows", "right alone",
+             "wrong alone", "loss", "live loss"]  # fmt: skip
+    table(heads, rows, f"lines of {pipeline}, beside {beside}")
 
 
 def trials(
@@ -110,6 +129,26 @@ def quarantine(
         for one in found
     ]
     table(["from", "to", "reason", "by"], rows, f"quarantined of {pipeline}")
+
+
+def gc(
+    ctx: typer.Context,
+    days: Annotated[float, typer.Option("--older-than", min=0, help="days")] = 30.0,
+    keep: Annotated[int, typer.Option(min=1, help="newest versions of each pipeline")] = 10,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would go")] = False,
+    as_program: Json = False,
+) -> None:
+    """Give up the bytes of candidates and old versions that nothing keeps: never what is live,
+    pinned, or a rollback target."""
+    found = client(ctx).collect(round(days * 86_400_000), keep, dry_run=dry_run)
+    if as_program:
+        as_json(found)
+        return
+    rows = [[one["digest"][:12], one["bytes"], one["pipeline"], one["run_id"]]
+            for one in found["artifacts"]]  # fmt: skip
+    table(["artifact", "bytes", "pipeline", "run"], rows)
+    word = "would go" if dry_run else "are gone"
+    typer.echo(f"{len(rows)} artifacts, {found['bytes']:,} bytes {word}")
 
 
 def _row(one: Mapping[str, Any]) -> list[object]:

@@ -13,10 +13,13 @@ from driftloop.client.addresses import person
 from driftloop.client.calls import DEADLINE_S, Calls
 from driftloop.client.plain import Instant, Plain, instant_us, plain
 from driftloop.contracts.evaluation_pb2 import BacktestRequest, Contender
-from driftloop.contracts.model_pb2 import Given, Span
+from driftloop.contracts.model_pb2 import Given, ModelTrained, OffsetRange, Span, Window
 from driftloop.contracts.registry_pb2 import (
     ApplyRequest,
     ArtifactChunk,
+    CollectRequest,
+    DecideRequest,
+    GetRunRequest,
     ListModelsRequest,
     ListRunsRequest,
     ModelRequest,
@@ -26,7 +29,12 @@ from driftloop.contracts.registry_pb2 import (
     UpdateModelRequest,
     WhoServedRequest,
 )
-from driftloop.contracts.training_pb2 import RebuildRequest, TrainRequest, WindowsRequest
+from driftloop.contracts.training_pb2 import (
+    CancelRequest,
+    RebuildRequest,
+    TrainRequest,
+    WindowsRequest,
+)
 from driftloop.kit.errors import Refused
 from driftloop.plugins import LEARNERS, names
 from driftloop.spec.learners import SHIPPED
@@ -86,11 +94,70 @@ class Asking:
                 if not request.page_token or len(found) == newest:
                     return found[::-1]
 
+    def run(self, run_id: str) -> Plain:
+        """One run: what was asked, trained, judged, released, and how it ended. Refused: there is
+        no such run.
+        """
+        with self._calls.registry() as registry:
+            request = GetRunRequest(name=f"pipelines/-/runs/{run_id}")
+            return plain(registry.GetRun(request, timeout=DEADLINE_S))
+
+    def cancel(self, run_id: str) -> None:
+        """End a run that is being trained. Refused: there is none such, or it is past that."""
+        with self._calls.training() as training:
+            request = CancelRequest(run_id=run_id, by=person())
+            reply = training.Cancel(request, timeout=DEADLINE_S)
+        if not reply.cancelled:
+            raise Refused(f"{run_id} can't be cancelled: {reply.reason}")
+
+    def retry(self, run_id: str) -> str:
+        """Ask for a run again on the offsets of an earlier one, or on all rows where it read none;
+        gives back the request's id.
+        """
+        with self._calls.registry() as registry:
+            run = registry.GetRun(
+                GetRunRequest(name=f"pipelines/-/runs/{run_id}"), timeout=DEADLINE_S
+            )
+        window = read_by(run.trained)
+        with self._calls.training() as training:
+            request = TrainRequest(
+                pipeline=run.opened.pipeline,
+                reason=f"{run_id} again",
+                by=person(),
+                window=window if window.ranges else None,
+            )
+            return training.Train(request, timeout=DEADLINE_S).request_id
+
     def promote(self, pipeline: str, version: int, reason: str = "") -> Plain:
         """Make a version live."""
         request = PromoteRequest(pipeline=pipeline, version=version, by=person(), reason=reason)
         with self._calls.registry() as registry:
             return plain(registry.Promote(request, timeout=DEADLINE_S))
+
+    def collect(self, older_than_ms: int, keep: int, *, dry_run: bool = True) -> Plain:
+        """Artifacts stored so long ago that nothing keeps them: not what is live, a rollback
+        target, pinned, among the `keep` newest versions of a pipeline, or of a recent run. Deletes
+        them unless `dry_run`.
+        """
+        request = CollectRequest(
+            older_than_ms=older_than_ms, keep=keep, dry_run=dry_run, by=person()
+        )
+        with self._calls.registry() as registry:
+            return plain(registry.Collect(request, timeout=DEADLINE_S))
+
+    def approve(self, pipeline: str, version: int, reason: str = "") -> Plain:
+        """Make a version live that waits to be approved (`release: {mode: approve}`). Refused: it
+        doesn't wait, and why.
+        """
+        with self._calls.registry() as registry:
+            request = _decided(pipeline, version, reason)
+            return plain(registry.Approve(request, timeout=DEADLINE_S))
+
+    def reject(self, pipeline: str, version: int, reason: str = "") -> Plain:
+        """Say no to a version that waits to be approved; it keeps the reason."""
+        with self._calls.registry() as registry:
+            request = _decided(pipeline, version, reason)
+            return plain(registry.Reject(request, timeout=DEADLINE_S))
 
     def rollback(self, pipeline: str, reason: str = "") -> Plain:
         """Make the previous version live again."""
@@ -232,6 +299,25 @@ class Asking:
     def predict(self, pipeline: str, row: Mapping[str, object]) -> Plain:
         """What the live model says of a raw row now, by its features as they stand."""
         return predicting.predict(self._calls, pipeline, row)
+
+
+def _decided(pipeline: str, version: int, reason: str) -> DecideRequest:
+    return DecideRequest(pipeline=pipeline, version=version, by=person(), reason=reason)
+
+
+def read_by(trained: ModelTrained) -> Window:
+    """All offsets that a run has read: its candidates' windows and what was held out."""
+    spans: dict[tuple[str, int], tuple[int, int]] = {}
+    windows = [*(candidate.window for candidate in trained.candidates), trained.holdout]
+    for one in (each for window in windows for each in window.ranges):
+        start, end = spans.get((one.topic, one.partition), (one.start, one.end))
+        spans[one.topic, one.partition] = min(start, one.start), max(end, one.end)
+    ranges = [
+        OffsetRange(topic=topic, partition=partition, start=start, end=end)
+        for (topic, partition), (start, end) in sorted(spans.items())
+    ]
+    times = trained.holdout
+    return Window(ranges=ranges, from_us=times.from_us, to_us=times.to_us, without=times.without)
 
 
 def _chunks(model: bytes, digest: str, pipeline: str) -> Iterator[ArtifactChunk]:

@@ -22,44 +22,31 @@ from driftloop.client import (
     dead,
     decoding,
     frames,
-    origins,
     problems,
     producing,
     reading,
     sampling,
     status,
-    story,
 )
 from driftloop.client.addresses import Place, here, reachable
-from driftloop.client.asking import Asking, check
+from driftloop.client.asking import check
 from driftloop.client.calls import QUESTIONS, Calls
 from driftloop.client.examining import Examining
 from driftloop.client.looking import Looking
 from driftloop.client.plain import Plain, plain
 from driftloop.client.reading import Bound, Span
+from driftloop.client.recorded import Recorded
 from driftloop.client.watching import Watch
 from driftloop.contracts import topics
 from driftloop.contracts.model_pb2 import PipelineDeclared
-from driftloop.contracts.retrain_pb2 import Statistics
 from driftloop.kit import rpc
 from driftloop.kit.broker import Broker, Record
 from driftloop.kit.clock import Clock, SystemClock
 from driftloop.kit.errors import Refused, Unavailable
-from driftloop.kit.events import Event
 from driftloop.kit.kafka import KafkaBroker
 from driftloop.kit.kafka.admin import KafkaAdmin
-from driftloop.kit.message import parse
-from driftloop.kit.topic import ControlTopic
 
 What = Literal["scores", "examples", "predictions", "features", "corrections", "drift", "runs"]
-TOLD: tuple[ControlTopic[Any], ...] = (  # what a timeline is made of, beside the releases
-    topics.DRIFT_DETECTED,
-    topics.RETRAIN_REQUESTED,
-    topics.RETRAIN_RESOLVED,
-    topics.MODEL_TRAINED,
-    topics.MODEL_EVALUATED,
-    topics.RUN_FINISHED,
-)
 SAMPLE_ROWS = 500  # of a topic, the newest: enough for types and guesses
 QUIET = {"log_level": "0"}  # our errors say what librdkafka would print beside them
 FOLLOW_S = 0.2  # between two looks at a topic that is followed
@@ -97,7 +84,7 @@ def read(
         return client.read(pipeline, what, start=start, end=end, columns=columns)
 
 
-class Client(Asking):
+class Client(Recorded):
     """Also a context, that closes its connections."""
 
     def __init__(
@@ -286,41 +273,6 @@ class Client(Asking):
                 f"topic {topic} holds no JSON objects to look at; produce a few, then ask again"
             )
         return sampling.draft(topic, rows)
-
-    def explain(self, pipeline: str) -> list[story.Step]:
-        """Why it did or did not retrain: what was seen, asked, decided, judged and released, in
-        order.
-        """
-        found: list[Event[Any]] = [
-            event
-            for topic in TOLD
-            for event in reading.events(self._broker, topic.topic(), pipeline)
-        ]
-        found += reading.releases(self._broker, pipeline)
-        if not found:
-            self._declared(pipeline)  # nothing to tell of what there is not
-        return story.timeline(found)
-
-    def answered(self, pipeline: str, event_id: str) -> Plain:
-        """What was answered to one event, when, and by which version. Refused: it was not answered,
-        or the topic no longer holds it.
-        """
-        return origins.answered(self.read(pipeline, "predictions"), pipeline, event_id)
-
-    def lineage(self, pipeline: str, version: int) -> Plain:
-        """What a version was made of, and what it has answered: window, run, request, pipeline file
-        and code; rows answered and in which span of event time.
-        """
-        found = reading.records(self._broker, topics.STATISTICS.topic(pipeline).name)
-        statistics = (parse(Statistics, record) for record in found)
-        return origins.lineage(self.model(pipeline, version), self.runs(pipeline), statistics)
-
-    def trials(self, pipeline: str, run_id: str = "") -> list[Plain]:
-        """Sets of parameters that searches have tried, as training told them, the oldest first; of
-        one run where it is named.
-        """
-        told = reading.events(self._broker, topics.TRAINING_PROGRESS.topic(), pipeline)
-        return origins.trials((each.message for each in told), run_id)
 
     def watch(self, pipeline: str) -> Watch:
         """The live view's feed, a context."""

@@ -7,14 +7,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+import numpy as np
 import polars as pl
 
 from driftloop.client.plain import Plain, instant_us, iso, plain
-from driftloop.contracts.retrain_pb2 import Statistics, TrainingProgress
+from driftloop.contracts.model_pb2 import Snapshot
+from driftloop.contracts.retrain_pb2 import Line, Statistics, TrainingProgress
 from driftloop.kit.errors import Refused
 
 OF_MODEL = ("version", "digest", "bytes", "aliases")
-OF_CANDIDATE = ("name", "kind", "params", "seed", "code", "libraries", "cpu")
+OF_CANDIDATE = ("name", "kind", "line", "rows_learnt", "params", "seed", "code", "libraries", "cpu")
 
 
 def answered(predictions: pl.DataFrame, pipeline: str, event_id: str) -> Plain:
@@ -61,3 +63,37 @@ def trials(told: Iterable[TrainingProgress], run_id: str) -> list[Plain]:
 
 def _run_id(run: Plain) -> str:
     return str((run.get("opened") or {}).get("run_id", ""))
+
+
+def lines(snapshots: Iterable[Snapshot], statistics: Iterable[Statistics]) -> list[Plain]:
+    """Each line's newest snapshot, and its record against the version that answered last: rows that
+    both answered, on how many it alone was right and alone was wrong, and the mean losses of both.
+    """
+    told = list(statistics)
+    live = next((one.version for one in reversed(told) if one.version), 0)
+    mine = [line for one in told if one.version == live for line in one.lines]
+    return [
+        {
+            "line": one.line,
+            "rows_learnt": one.rows,
+            "newest": iso(one.newest_us),
+            "digest": one.digest,
+            "bytes": len(one.model),
+            "at_ms": one.at_ms,
+            "beside": live,
+            **_record([line for line in mine if line.name == one.line]),
+        }
+        for one in sorted(snapshots, key=lambda each: each.line)
+    ]
+
+
+def _record(parts: Sequence[Line]) -> Plain:
+    rows = sum(part.rows for part in parts)
+    gains = np.frombuffer(b"".join(part.gains for part in parts), np.int8)
+    return {
+        "rows": rows,
+        "right_alone": int((gains > 0).sum()),
+        "wrong_alone": int((gains < 0).sum()),
+        "loss": sum(part.loss_sum for part in parts) / rows if rows else None,
+        "live_loss": sum(part.live_loss_sum for part in parts) / rows if rows else None,
+    }

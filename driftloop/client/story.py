@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from driftloop.client.plain import iso
+from driftloop.contracts import topics
 from driftloop.contracts.model_pb2 import (
     Candidate,
     Metrics,
@@ -25,9 +26,20 @@ from driftloop.contracts.retrain_pb2 import (
     Evidence,
     RetrainRequested,
     RetrainResolved,
+    ServingAcknowledged,
 )
 from driftloop.kit.events import Event
+from driftloop.kit.topic import ControlTopic
 
+TOLD: tuple[ControlTopic[Any], ...] = (  # what a timeline is made of, beside the releases
+    topics.DRIFT_DETECTED,
+    topics.RETRAIN_REQUESTED,
+    topics.RETRAIN_RESOLVED,
+    topics.MODEL_TRAINED,
+    topics.MODEL_EVALUATED,
+    topics.RUN_FINISHED,
+    topics.SERVING_ACKNOWLEDGED,
+)
 Numbers = Mapping[str, float | int | str]
 
 
@@ -197,6 +209,19 @@ def _finished(event: Event[RunFinished], threads: _Threads) -> Step:
     )
 
 
+def _swapped(event: Event[ServingAcknowledged], threads: _Threads) -> Step:
+    message = event.message
+    held = ", ".join(map(str, message.partitions))
+    says = f"version {message.version} answers " + (f"partitions {held}" if held else "calls")
+    return Step(
+        event.time_ms,
+        "swapped",
+        f"{says} ({message.replica})",
+        threads.by_run.get(message.run_id, message.run_id or event.id),
+        message.run_id,
+    )
+
+
 def evidence_says(evidence: Evidence) -> str:
     """`realised log_loss 0.560 against 0.433 (PageHinkley, threshold 500) on 12,000 rows of version
     3`.
@@ -216,6 +241,11 @@ def candidate_says(candidate: Candidate) -> str:
     none.
     """
     window = candidate.window
+    if candidate.line and not candidate.error:
+        return f"{candidate.name} (line, {candidate.kind}): {candidate.rows_learnt:,} rows learnt"
+    if candidate.cached_from and not candidate.error:
+        made = f"{window.rows:,} rows to {iso(window.end_us)}, cached"
+        return f"{candidate.name} ({candidate.kind}): {made}, fitted in {candidate.cached_from}"
     fitted = f"{window.rows:,} rows to {iso(window.end_us)}, fitted in {candidate.fit_s:.1f} s"
     return f"{candidate.name} ({candidate.kind}): {candidate.error or fitted}"
 
@@ -277,6 +307,7 @@ _TELLERS: Mapping[type[Any], Callable[[Any, _Threads], Step]] = {
     ModelEvaluated: _evaluated,
     ModelReleased: _released,
     RunFinished: _finished,
+    ServingAcknowledged: _swapped,
 }
 _ORDER = {
     kind: at
@@ -289,6 +320,7 @@ _ORDER = {
             ("judged",),
             ("released",),
             ("finished",),
+            ("swapped",),
         )
     )
     for kind in kinds

@@ -79,7 +79,7 @@ class Given(_message.Message):
     def __init__(self, name: _Optional[str] = ..., digest: _Optional[str] = ..., bytes: _Optional[int] = ..., note: _Optional[str] = ...) -> None: ...
 
 class Candidate(_message.Message):
-    __slots__ = ("name", "kind", "digest", "bytes", "window", "fit_s", "export_s", "parity_max", "error", "params", "seed", "libraries", "threads", "cpu", "code", "chance", "tuning", "line", "rows_learnt")
+    __slots__ = ("name", "kind", "digest", "bytes", "window", "fit_s", "export_s", "parity_max", "error", "params", "seed", "libraries", "threads", "cpu", "code", "chance", "tuning", "line", "rows_learnt", "recipe", "cached_from")
     class LibrariesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -106,6 +106,8 @@ class Candidate(_message.Message):
     TUNING_FIELD_NUMBER: _ClassVar[int]
     LINE_FIELD_NUMBER: _ClassVar[int]
     ROWS_LEARNT_FIELD_NUMBER: _ClassVar[int]
+    RECIPE_FIELD_NUMBER: _ClassVar[int]
+    CACHED_FROM_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: str
     digest: str
@@ -125,7 +127,9 @@ class Candidate(_message.Message):
     tuning: Tuning
     line: str
     rows_learnt: int
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., digest: _Optional[str] = ..., bytes: _Optional[int] = ..., window: _Optional[_Union[Window, _Mapping[str, object]]] = ..., fit_s: _Optional[float] = ..., export_s: _Optional[float] = ..., parity_max: _Optional[float] = ..., error: _Optional[str] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, object]]] = ..., seed: _Optional[int] = ..., libraries: _Optional[_Mapping[str, str]] = ..., threads: _Optional[int] = ..., cpu: _Optional[str] = ..., code: _Optional[str] = ..., chance: _Optional[str] = ..., tuning: _Optional[_Union[Tuning, _Mapping[str, object]]] = ..., line: _Optional[str] = ..., rows_learnt: _Optional[int] = ...) -> None: ...
+    recipe: str
+    cached_from: str
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., digest: _Optional[str] = ..., bytes: _Optional[int] = ..., window: _Optional[_Union[Window, _Mapping[str, object]]] = ..., fit_s: _Optional[float] = ..., export_s: _Optional[float] = ..., parity_max: _Optional[float] = ..., error: _Optional[str] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, object]]] = ..., seed: _Optional[int] = ..., libraries: _Optional[_Mapping[str, str]] = ..., threads: _Optional[int] = ..., cpu: _Optional[str] = ..., code: _Optional[str] = ..., chance: _Optional[str] = ..., tuning: _Optional[_Union[Tuning, _Mapping[str, object]]] = ..., line: _Optional[str] = ..., rows_learnt: _Optional[int] = ..., recipe: _Optional[str] = ..., cached_from: _Optional[str] = ...) -> None: ...
 
 class Standing(_message.Message):
     __slots__ = ("partition", "next", "sequence")
@@ -506,8 +510,18 @@ class ArtifactStored(_message.Message):
     run_id: str
     def __init__(self, digest: _Optional[str] = ..., bytes: _Optional[int] = ..., pipeline: _Optional[str] = ..., run_id: _Optional[str] = ...) -> None: ...
 
+class ArtifactsCollected(_message.Message):
+    __slots__ = ("digests", "by", "at_ms")
+    DIGESTS_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    digests: _containers.RepeatedScalarFieldContainer[str]
+    by: str
+    at_ms: int
+    def __init__(self, digests: _Optional[_Iterable[str]] = ..., by: _Optional[str] = ..., at_ms: _Optional[int] = ...) -> None: ...
+
 class RegistryEvent(_message.Message):
-    __slots__ = ("at_ms", "declared", "opened", "stored", "trained", "evaluated", "versioned", "released", "finished", "quarantined", "marked")
+    __slots__ = ("at_ms", "declared", "opened", "stored", "trained", "evaluated", "versioned", "released", "finished", "quarantined", "marked", "collected")
     AT_MS_FIELD_NUMBER: _ClassVar[int]
     DECLARED_FIELD_NUMBER: _ClassVar[int]
     OPENED_FIELD_NUMBER: _ClassVar[int]
@@ -519,6 +533,7 @@ class RegistryEvent(_message.Message):
     FINISHED_FIELD_NUMBER: _ClassVar[int]
     QUARANTINED_FIELD_NUMBER: _ClassVar[int]
     MARKED_FIELD_NUMBER: _ClassVar[int]
+    COLLECTED_FIELD_NUMBER: _ClassVar[int]
     at_ms: int
     declared: PipelineDeclared
     opened: RunOpened
@@ -530,4 +545,5 @@ class RegistryEvent(_message.Message):
     finished: RunFinished
     quarantined: Quarantined
     marked: ModelMarked
-    def __init__(self, at_ms: _Optional[int] = ..., declared: _Optional[_Union[PipelineDeclared, _Mapping[str, object]]] = ..., opened: _Optional[_Union[RunOpened, _Mapping[str, object]]] = ..., stored: _Optional[_Union[ArtifactStored, _Mapping[str, object]]] = ..., trained: _Optional[_Union[ModelTrained, _Mapping[str, object]]] = ..., evaluated: _Optional[_Union[ModelEvaluated, _Mapping[str, object]]] = ..., versioned: _Optional[_Union[ModelVersion, _Mapping[str, object]]] = ..., released: _Optional[_Union[ModelReleased, _Mapping[str, object]]] = ..., finished: _Optional[_Union[RunFinished, _Mapping[str, object]]] = ..., quarantined: _Optional[_Union[Quarantined, _Mapping[str, object]]] = ..., marked: _Optional[_Union[ModelMarked, _Mapping[str, object]]] = ...) -> None: ...
+    collected: ArtifactsCollected
+    def __init__(self, at_ms: _Optional[int] = ..., declared: _Optional[_Union[PipelineDeclared, _Mapping[str, object]]] = ..., opened: _Optional[_Union[RunOpened, _Mapping[str, object]]] = ..., stored: _Optional[_Union[ArtifactStored, _Mapping[str, object]]] = ..., trained: _Optional[_Union[ModelTrained, _Mapping[str, object]]] = ..., evaluated: _Optional[_Union[ModelEvaluated, _Mapping[str, object]]] = ..., versioned: _Optional[_Union[ModelVersion, _Mapping[str, object]]] = ..., released: _Optional[_Union[ModelReleased, _Mapping[str, object]]] = ..., finished: _Optional[_Union[RunFinished, _Mapping[str, object]]] = ..., quarantined: _Optional[_Union[Quarantined, _Mapping[str, object]]] = ..., marked: _Optional[_Union[ModelMarked, _Mapping[str, object]]] = ..., collected: _Optional[_Union[ArtifactsCollected, _Mapping[str, object]]] = ...) -> None: ...

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from driftloop.contracts import model_pb2 as driftloop_dot_contracts_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"driftloop/contracts/registry.proto\x12\x0c\x64riftloop.v1\x1a\x1f\x64riftloop/contracts/model.proto\"(\n\x0c\x41pplyRequest\x12\x0c\n\x04yaml\x18\x01 \x01(\t\x12\n\n\x02\x62y\x18\x02 \x01(\t\"y\n\nApplyReply\x12\x30\n\x08pipeline\x18\x01 \x01(\x0b\x32\x1e.driftloop.v1.PipelineDeclared\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\x12\x16\n\x0e\x63reated_topics\x18\x03 \x03(\t\x12\x10\n\x08warnings\x18\x04 \x03(\t\"\x12\n\x10PipelinesRequest\"C\n\x0ePipelinesReply\x12\x31\n\tpipelines\x18\x01 \x03(\x0b\x32\x1e.driftloop.v1.PipelineDeclared\"!\n\rModelsRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\"9\n\x0bModelsReply\x12*\n\x06models\x18\x01 \x03(\x0b\x32\x1a.driftloop.v1.ModelVersion\"P\n\x0cModelRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\r\n\x05\x61lias\x18\x03 \x01(\t\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\"\xcf\x02\n\x03Run\x12\'\n\x06opened\x18\x01 \x01(\x0b\x32\x17.driftloop.v1.RunOpened\x12+\n\x07trained\x18\x02 \x01(\x0b\x32\x1a.driftloop.v1.ModelTrained\x12/\n\tevaluated\x18\x03 \x01(\x0b\x32\x1c.driftloop.v1.ModelEvaluated\x12+\n\x08\x66inished\x18\x04 \x01(\x0b\x32\x19.driftloop.v1.RunFinished\x12-\n\x08released\x18\x05 \x01(\x0b\x32\x1b.driftloop.v1.ModelReleased\x12*\n\x05\x61t_ms\x18\x06 \x03(\x0b\x32\x1b.driftloop.v1.Run.AtMsEntry\x12\x0c\n\x04name\x18\x07 \x01(\t\x1a+\n\tAtMsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"/\n\x0bRunsRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x0e\n\x06newest\x18\x02 \x01(\r\",\n\tRunsReply\x12\x1f\n\x04runs\x18\x01 \x03(\x0b\x32\x11.driftloop.v1.Run\"q\n\x0ePromoteRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\n\n\x02\x62y\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"a\n\x0fRollbackRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\n\n\x02\x62y\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\"3\n\x10WhoServedRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\r\n\x05\x61t_ms\x18\x02 \x01(\x03\"j\n\x0eWhoServedReply\x12-\n\x08released\x18\x01 \x01(\x0b\x32\x1b.driftloop.v1.ModelReleased\x12)\n\x05model\x18\x02 \x01(\x0b\x32\x1a.driftloop.v1.ModelVersion\"q\n\x11QuarantineRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12 \n\x04span\x18\x02 \x01(\x0b\x32\x12.driftloop.v1.Span\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\n\n\x02\x62y\x18\x04 \x01(\t\x12\x0c\n\x04lift\x18\x05 \x01(\x08\"A\n\x0fQuarantineReply\x12.\n\x0bquarantined\x18\x01 \x03(\x0b\x32\x19.driftloop.v1.Quarantined\"\x88\x02\n\x12UpdateModelRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x13\n\x06pinned\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x11\n\x04note\x18\x04 \x01(\tH\x01\x88\x01\x01\x12\x38\n\x04tags\x18\x05 \x03(\x0b\x32*.driftloop.v1.UpdateModelRequest.TagsEntry\x12\n\n\x02\x62y\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x0c\n\x04\x65tag\x18\x08 \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\t\n\x07_pinnedB\x07\n\x05_note\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"l\n\x11ListModelsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\"V\n\x0fListModelsReply\x12*\n\x06models\x18\x01 \x03(\x0b\x32\x1a.driftloop.v1.ModelVersion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1d\n\rGetRunRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"X\n\x0fListRunsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\"I\n\rListRunsReply\x12\x1f\n\x04runs\x18\x01 \x03(\x0b\x32\x11.driftloop.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\rArtifactChunk\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x10\n\x08pipeline\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x05 \x01(\x0c\"!\n\x0f\x41rtifactRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t2\xef\x08\n\x08Registry\x12=\n\x05\x41pply\x12\x1a.driftloop.v1.ApplyRequest\x1a\x18.driftloop.v1.ApplyReply\x12I\n\tPipelines\x12\x1e.driftloop.v1.PipelinesRequest\x1a\x1c.driftloop.v1.PipelinesReply\x12@\n\x06Models\x12\x1b.driftloop.v1.ModelsRequest\x1a\x19.driftloop.v1.ModelsReply\x12?\n\x05Model\x12\x1a.driftloop.v1.ModelRequest\x1a\x1a.driftloop.v1.ModelVersion\x12:\n\x04Runs\x12\x19.driftloop.v1.RunsRequest\x1a\x17.driftloop.v1.RunsReply\x12\x44\n\x07Promote\x12\x1c.driftloop.v1.PromoteRequest\x1a\x1b.driftloop.v1.ModelReleased\x12\x46\n\x08Rollback\x12\x1d.driftloop.v1.RollbackRequest\x1a\x1b.driftloop.v1.ModelReleased\x12I\n\tWhoServed\x12\x1e.driftloop.v1.WhoServedRequest\x1a\x1c.driftloop.v1.WhoServedReply\x12\x45\n\x08GetModel\x12\x1d.driftloop.v1.GetModelRequest\x1a\x1a.driftloop.v1.ModelVersion\x12L\n\nListModels\x12\x1f.driftloop.v1.ListModelsRequest\x1a\x1d.driftloop.v1.ListModelsReply\x12\x38\n\x06GetRun\x12\x1b.driftloop.v1.GetRunRequest\x1a\x11.driftloop.v1.Run\x12\x46\n\x08ListRuns\x12\x1d.driftloop.v1.ListRunsRequest\x1a\x1b.driftloop.v1.ListRunsReply\x12K\n\x0bUpdateModel\x12 .driftloop.v1.UpdateModelRequest\x1a\x1a.driftloop.v1.ModelVersion\x12L\n\nQuarantine\x12\x1f.driftloop.v1.QuarantineRequest\x1a\x1d.driftloop.v1.QuarantineReply\x12\x45\n\x06Upload\x12\x1b.driftloop.v1.ArtifactChunk\x1a\x1c.driftloop.v1.ArtifactStored(\x01\x12H\n\x08\x44ownload\x12\x1d.driftloop.v1.ArtifactRequest\x1a\x1b.driftloop.v1.ArtifactChunk0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"driftloop/contracts/registry.proto\x12\x0c\x64riftloop.v1\x1a\x1f\x64riftloop/contracts/model.proto\"(\n\x0c\x41pplyRequest\x12\x0c\n\x04yaml\x18\x01 \x01(\t\x12\n\n\x02\x62y\x18\x02 \x01(\t\"y\n\nApplyReply\x12\x30\n\x08pipeline\x18\x01 \x01(\x0b\x32\x1e.driftloop.v1.PipelineDeclared\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\x12\x16\n\x0e\x63reated_topics\x18\x03 \x03(\t\x12\x10\n\x08warnings\x18\x04 \x03(\t\"\x12\n\x10PipelinesRequest\"C\n\x0ePipelinesReply\x12\x31\n\tpipelines\x18\x01 \x03(\x0b\x32\x1e.driftloop.v1.PipelineDeclared\"!\n\rModelsRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\"9\n\x0bModelsReply\x12*\n\x06models\x18\x01 \x03(\x0b\x32\x1a.driftloop.v1.ModelVersion\"P\n\x0cModelRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\r\n\x05\x61lias\x18\x03 \x01(\t\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\"\xcf\x02\n\x03Run\x12\'\n\x06opened\x18\x01 \x01(\x0b\x32\x17.driftloop.v1.RunOpened\x12+\n\x07trained\x18\x02 \x01(\x0b\x32\x1a.driftloop.v1.ModelTrained\x12/\n\tevaluated\x18\x03 \x01(\x0b\x32\x1c.driftloop.v1.ModelEvaluated\x12+\n\x08\x66inished\x18\x04 \x01(\x0b\x32\x19.driftloop.v1.RunFinished\x12-\n\x08released\x18\x05 \x01(\x0b\x32\x1b.driftloop.v1.ModelReleased\x12*\n\x05\x61t_ms\x18\x06 \x03(\x0b\x32\x1b.driftloop.v1.Run.AtMsEntry\x12\x0c\n\x04name\x18\x07 \x01(\t\x1a+\n\tAtMsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"/\n\x0bRunsRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x0e\n\x06newest\x18\x02 \x01(\r\",\n\tRunsReply\x12\x1f\n\x04runs\x18\x01 \x03(\x0b\x32\x11.driftloop.v1.Run\"q\n\x0ePromoteRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\n\n\x02\x62y\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"R\n\x0e\x43ollectRequest\x12\x15\n\rolder_than_ms\x18\x01 \x01(\x03\x12\x0c\n\x04keep\x18\x02 \x01(\r\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\x12\n\n\x02\x62y\x18\x04 \x01(\t\"N\n\x0c\x43ollectReply\x12/\n\tartifacts\x18\x01 \x03(\x0b\x32\x1c.driftloop.v1.ArtifactStored\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\"p\n\rDecideRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\n\n\x02\x62y\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"a\n\x0fRollbackRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\n\n\x02\x62y\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\"3\n\x10WhoServedRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\r\n\x05\x61t_ms\x18\x02 \x01(\x03\"j\n\x0eWhoServedReply\x12-\n\x08released\x18\x01 \x01(\x0b\x32\x1b.driftloop.v1.ModelReleased\x12)\n\x05model\x18\x02 \x01(\x0b\x32\x1a.driftloop.v1.ModelVersion\"q\n\x11QuarantineRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12 \n\x04span\x18\x02 \x01(\x0b\x32\x12.driftloop.v1.Span\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\n\n\x02\x62y\x18\x04 \x01(\t\x12\x0c\n\x04lift\x18\x05 \x01(\x08\"A\n\x0fQuarantineReply\x12.\n\x0bquarantined\x18\x01 \x03(\x0b\x32\x19.driftloop.v1.Quarantined\"\x88\x02\n\x12UpdateModelRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x13\n\x06pinned\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x11\n\x04note\x18\x04 \x01(\tH\x01\x88\x01\x01\x12\x38\n\x04tags\x18\x05 \x03(\x0b\x32*.driftloop.v1.UpdateModelRequest.TagsEntry\x12\n\n\x02\x62y\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x0c\n\x04\x65tag\x18\x08 \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\t\n\x07_pinnedB\x07\n\x05_note\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"l\n\x11ListModelsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\"V\n\x0fListModelsReply\x12*\n\x06models\x18\x01 \x03(\x0b\x32\x1a.driftloop.v1.ModelVersion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1d\n\rGetRunRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"X\n\x0fListRunsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\"I\n\rListRunsReply\x12\x1f\n\x04runs\x18\x01 \x03(\x0b\x32\x11.driftloop.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\rArtifactChunk\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x10\n\x08pipeline\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x05 \x01(\x0c\"!\n\x0f\x41rtifactRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t2\xbc\n\n\x08Registry\x12=\n\x05\x41pply\x12\x1a.driftloop.v1.ApplyRequest\x1a\x18.driftloop.v1.ApplyReply\x12I\n\tPipelines\x12\x1e.driftloop.v1.PipelinesRequest\x1a\x1c.driftloop.v1.PipelinesReply\x12@\n\x06Models\x12\x1b.driftloop.v1.ModelsRequest\x1a\x19.driftloop.v1.ModelsReply\x12?\n\x05Model\x12\x1a.driftloop.v1.ModelRequest\x1a\x1a.driftloop.v1.ModelVersion\x12:\n\x04Runs\x12\x19.driftloop.v1.RunsRequest\x1a\x17.driftloop.v1.RunsReply\x12\x44\n\x07Promote\x12\x1c.driftloop.v1.PromoteRequest\x1a\x1b.driftloop.v1.ModelReleased\x12\x43\n\x07\x41pprove\x12\x1b.driftloop.v1.DecideRequest\x1a\x1b.driftloop.v1.ModelReleased\x12\x41\n\x06Reject\x12\x1b.driftloop.v1.DecideRequest\x1a\x1a.driftloop.v1.ModelVersion\x12\x43\n\x07\x43ollect\x12\x1c.driftloop.v1.CollectRequest\x1a\x1a.driftloop.v1.CollectReply\x12\x46\n\x08Rollback\x12\x1d.driftloop.v1.RollbackRequest\x1a\x1b.driftloop.v1.ModelReleased\x12I\n\tWhoServed\x12\x1e.driftloop.v1.WhoServedRequest\x1a\x1c.driftloop.v1.WhoServedReply\x12\x45\n\x08GetModel\x12\x1d.driftloop.v1.GetModelRequest\x1a\x1a.driftloop.v1.ModelVersion\x12L\n\nListModels\x12\x1f.driftloop.v1.ListModelsRequest\x1a\x1d.driftloop.v1.ListModelsReply\x12\x38\n\x06GetRun\x12\x1b.driftloop.v1.GetRunRequest\x1a\x11.driftloop.v1.Run\x12\x46\n\x08ListRuns\x12\x1d.driftloop.v1.ListRunsRequest\x1a\x1b.driftloop.v1.ListRunsReply\x12K\n\x0bUpdateModel\x12 .driftloop.v1.UpdateModelRequest\x1a\x1a.driftloop.v1.ModelVersion\x12L\n\nQuarantine\x12\x1f.driftloop.v1.QuarantineRequest\x1a\x1d.driftloop.v1.QuarantineReply\x12\x45\n\x06Upload\x12\x1b.driftloop.v1.ArtifactChunk\x1a\x1c.driftloop.v1.ArtifactStored(\x01\x12H\n\x08\x44ownload\x12\x1d.driftloop.v1.ArtifactRequest\x1a\x1b.driftloop.v1.ArtifactChunk0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -60,36 +60,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUNSREPLY']._serialized_end=946
   _globals['_PROMOTEREQUEST']._serialized_start=948
   _globals['_PROMOTEREQUEST']._serialized_end=1061
-  _globals['_ROLLBACKREQUEST']._serialized_start=1063
-  _globals['_ROLLBACKREQUEST']._serialized_end=1160
-  _globals['_WHOSERVEDREQUEST']._serialized_start=1162
-  _globals['_WHOSERVEDREQUEST']._serialized_end=1213
-  _globals['_WHOSERVEDREPLY']._serialized_start=1215
-  _globals['_WHOSERVEDREPLY']._serialized_end=1321
-  _globals['_QUARANTINEREQUEST']._serialized_start=1323
-  _globals['_QUARANTINEREQUEST']._serialized_end=1436
-  _globals['_QUARANTINEREPLY']._serialized_start=1438
-  _globals['_QUARANTINEREPLY']._serialized_end=1503
-  _globals['_UPDATEMODELREQUEST']._serialized_start=1506
-  _globals['_UPDATEMODELREQUEST']._serialized_end=1770
-  _globals['_UPDATEMODELREQUEST_TAGSENTRY']._serialized_start=1707
-  _globals['_UPDATEMODELREQUEST_TAGSENTRY']._serialized_end=1750
-  _globals['_GETMODELREQUEST']._serialized_start=1772
-  _globals['_GETMODELREQUEST']._serialized_end=1803
-  _globals['_LISTMODELSREQUEST']._serialized_start=1805
-  _globals['_LISTMODELSREQUEST']._serialized_end=1913
-  _globals['_LISTMODELSREPLY']._serialized_start=1915
-  _globals['_LISTMODELSREPLY']._serialized_end=2001
-  _globals['_GETRUNREQUEST']._serialized_start=2003
-  _globals['_GETRUNREQUEST']._serialized_end=2032
-  _globals['_LISTRUNSREQUEST']._serialized_start=2034
-  _globals['_LISTRUNSREQUEST']._serialized_end=2122
-  _globals['_LISTRUNSREPLY']._serialized_start=2124
-  _globals['_LISTRUNSREPLY']._serialized_end=2197
-  _globals['_ARTIFACTCHUNK']._serialized_start=2199
-  _globals['_ARTIFACTCHUNK']._serialized_end=2293
-  _globals['_ARTIFACTREQUEST']._serialized_start=2295
-  _globals['_ARTIFACTREQUEST']._serialized_end=2328
-  _globals['_REGISTRY']._serialized_start=2331
-  _globals['_REGISTRY']._serialized_end=3466
+  _globals['_COLLECTREQUEST']._serialized_start=1063
+  _globals['_COLLECTREQUEST']._serialized_end=1145
+  _globals['_COLLECTREPLY']._serialized_start=1147
+  _globals['_COLLECTREPLY']._serialized_end=1225
+  _globals['_DECIDEREQUEST']._serialized_start=1227
+  _globals['_DECIDEREQUEST']._serialized_end=1339
+  _globals['_ROLLBACKREQUEST']._serialized_start=1341
+  _globals['_ROLLBACKREQUEST']._serialized_end=1438
+  _globals['_WHOSERVEDREQUEST']._serialized_start=1440
+  _globals['_WHOSERVEDREQUEST']._serialized_end=1491
+  _globals['_WHOSERVEDREPLY']._serialized_start=1493
+  _globals['_WHOSERVEDREPLY']._serialized_end=1599
+  _globals['_QUARANTINEREQUEST']._serialized_start=1601
+  _globals['_QUARANTINEREQUEST']._serialized_end=1714
+  _globals['_QUARANTINEREPLY']._serialized_start=1716
+  _globals['_QUARANTINEREPLY']._serialized_end=1781
+  _globals['_UPDATEMODELREQUEST']._serialized_start=1784
+  _globals['_UPDATEMODELREQUEST']._serialized_end=2048
+  _globals['_UPDATEMODELREQUEST_TAGSENTRY']._serialized_start=1985
+  _globals['_UPDATEMODELREQUEST_TAGSENTRY']._serialized_end=2028
+  _globals['_GETMODELREQUEST']._serialized_start=2050
+  _globals['_GETMODELREQUEST']._serialized_end=2081
+  _globals['_LISTMODELSREQUEST']._serialized_start=2083
+  _globals['_LISTMODELSREQUEST']._serialized_end=2191
+  _globals['_LISTMODELSREPLY']._serialized_start=2193
+  _globals['_LISTMODELSREPLY']._serialized_end=2279
+  _globals['_GETRUNREQUEST']._serialized_start=2281
+  _globals['_GETRUNREQUEST']._serialized_end=2310
+  _globals['_LISTRUNSREQUEST']._serialized_start=2312
+  _globals['_LISTRUNSREQUEST']._serialized_end=2400
+  _globals['_LISTRUNSREPLY']._serialized_start=2402
+  _globals['_LISTRUNSREPLY']._serialized_end=2475
+  _globals['_ARTIFACTCHUNK']._serialized_start=2477
+  _globals['_ARTIFACTCHUNK']._serialized_end=2571
+  _globals['_ARTIFACTREQUEST']._serialized_start=2573
+  _globals['_ARTIFACTREQUEST']._serialized_end=2606
+  _globals['_REGISTRY']._serialized_start=2609
+  _globals['_REGISTRY']._serialized_end=3949
 # @@protoc_insertion_point(module_scope)

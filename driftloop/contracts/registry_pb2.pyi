@@ -117,6 +117,42 @@ class PromoteRequest(_message.Message):
     etag: str
     def __init__(self, pipeline: _Optional[str] = ..., version: _Optional[int] = ..., by: _Optional[str] = ..., reason: _Optional[str] = ..., request_id: _Optional[str] = ..., etag: _Optional[str] = ...) -> None: ...
 
+class CollectRequest(_message.Message):
+    __slots__ = ("older_than_ms", "keep", "dry_run", "by")
+    OLDER_THAN_MS_FIELD_NUMBER: _ClassVar[int]
+    KEEP_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    older_than_ms: int
+    keep: int
+    dry_run: bool
+    by: str
+    def __init__(self, older_than_ms: _Optional[int] = ..., keep: _Optional[int] = ..., dry_run: _Optional[bool] = ..., by: _Optional[str] = ...) -> None: ...
+
+class CollectReply(_message.Message):
+    __slots__ = ("artifacts", "bytes")
+    ARTIFACTS_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    artifacts: _containers.RepeatedCompositeFieldContainer[_model_pb2.ArtifactStored]
+    bytes: int
+    def __init__(self, artifacts: _Optional[_Iterable[_Union[_model_pb2.ArtifactStored, _Mapping[str, object]]]] = ..., bytes: _Optional[int] = ...) -> None: ...
+
+class DecideRequest(_message.Message):
+    __slots__ = ("pipeline", "version", "by", "reason", "request_id", "etag")
+    PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    pipeline: str
+    version: int
+    by: str
+    reason: str
+    request_id: str
+    etag: str
+    def __init__(self, pipeline: _Optional[str] = ..., version: _Optional[int] = ..., by: _Optional[str] = ..., reason: _Optional[str] = ..., request_id: _Optional[str] = ..., etag: _Optional[str] = ...) -> None: ...
+
 class RollbackRequest(_message.Message):
     __slots__ = ("pipeline", "by", "reason", "request_id", "etag")
     PIPELINE_FIELD_NUMBER: _ClassVar[int]

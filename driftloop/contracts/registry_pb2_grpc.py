@@ -65,6 +65,21 @@ class RegistryStub:
                 request_serializer=driftloop_dot_contracts_dot_registry__pb2.PromoteRequest.SerializeToString,
                 response_deserializer=driftloop_dot_contracts_dot_model__pb2.ModelReleased.FromString,
                 _registered_method=True)
+        self.Approve = channel.unary_unary(
+                '/driftloop.v1.Registry/Approve',
+                request_serializer=driftloop_dot_contracts_dot_registry__pb2.DecideRequest.SerializeToString,
+                response_deserializer=driftloop_dot_contracts_dot_model__pb2.ModelReleased.FromString,
+                _registered_method=True)
+        self.Reject = channel.unary_unary(
+                '/driftloop.v1.Registry/Reject',
+                request_serializer=driftloop_dot_contracts_dot_registry__pb2.DecideRequest.SerializeToString,
+                response_deserializer=driftloop_dot_contracts_dot_model__pb2.ModelVersion.FromString,
+                _registered_method=True)
+        self.Collect = channel.unary_unary(
+                '/driftloop.v1.Registry/Collect',
+                request_serializer=driftloop_dot_contracts_dot_registry__pb2.CollectRequest.SerializeToString,
+                response_deserializer=driftloop_dot_contracts_dot_registry__pb2.CollectReply.FromString,
+                _registered_method=True)
         self.Rollback = channel.unary_unary(
                 '/driftloop.v1.Registry/Rollback',
                 request_serializer=driftloop_dot_contracts_dot_registry__pb2.RollbackRequest.SerializeToString,
@@ -154,6 +169,26 @@ class RegistryServicer:
 
     def Promote(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Approve(self, request, context):
+        """of release.mode approve; FAILED_PRECONDITION: it doesn't wait for that
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Reject(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Collect(self, request, context):
+        """artifacts that nothing keeps; dry_run: only says which
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -257,6 +292,21 @@ def add_RegistryServicer_to_server(servicer, server):
                     servicer.Promote,
                     request_deserializer=driftloop_dot_contracts_dot_registry__pb2.PromoteRequest.FromString,
                     response_serializer=driftloop_dot_contracts_dot_model__pb2.ModelReleased.SerializeToString,
+            ),
+            'Approve': grpc.unary_unary_rpc_method_handler(
+                    servicer.Approve,
+                    request_deserializer=driftloop_dot_contracts_dot_registry__pb2.DecideRequest.FromString,
+                    response_serializer=driftloop_dot_contracts_dot_model__pb2.ModelReleased.SerializeToString,
+            ),
+            'Reject': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reject,
+                    request_deserializer=driftloop_dot_contracts_dot_registry__pb2.DecideRequest.FromString,
+                    response_serializer=driftloop_dot_contracts_dot_model__pb2.ModelVersion.SerializeToString,
+            ),
+            'Collect': grpc.unary_unary_rpc_method_handler(
+                    servicer.Collect,
+                    request_deserializer=driftloop_dot_contracts_dot_registry__pb2.CollectRequest.FromString,
+                    response_serializer=driftloop_dot_contracts_dot_registry__pb2.CollectReply.SerializeToString,
             ),
             'Rollback': grpc.unary_unary_rpc_method_handler(
                     servicer.Rollback,
@@ -471,6 +521,87 @@ class Registry:
             '/driftloop.v1.Registry/Promote',
             driftloop_dot_contracts_dot_registry__pb2.PromoteRequest.SerializeToString,
             driftloop_dot_contracts_dot_model__pb2.ModelReleased.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Approve(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftloop.v1.Registry/Approve',
+            driftloop_dot_contracts_dot_registry__pb2.DecideRequest.SerializeToString,
+            driftloop_dot_contracts_dot_model__pb2.ModelReleased.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftloop.v1.Registry/Reject',
+            driftloop_dot_contracts_dot_registry__pb2.DecideRequest.SerializeToString,
+            driftloop_dot_contracts_dot_model__pb2.ModelVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Collect(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftloop.v1.Registry/Collect',
+            driftloop_dot_contracts_dot_registry__pb2.CollectRequest.SerializeToString,
+            driftloop_dot_contracts_dot_registry__pb2.CollectReply.FromString,
             options,
             channel_credentials,
             insecure,

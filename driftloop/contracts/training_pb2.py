@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from driftloop.contracts import model_pb2 as driftloop_dot_contracts_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"driftloop/contracts/training.proto\x12\x0c\x64riftloop.v1\x1a\x1f\x64riftloop/contracts/model.proto\"\x82\x01\n\x0cTrainRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\n\n\x02\x62y\x18\x03 \x01(\t\x12 \n\x04span\x18\x04 \x01(\x0b\x32\x12.driftloop.v1.Span\x12\"\n\x05given\x18\x05 \x01(\x0b\x32\x13.driftloop.v1.Given\" \n\nTrainReply\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"+\n\rCancelRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\n\n\x02\x62y\x18\x02 \x01(\t\"0\n\x0b\x43\x61ncelReply\x12\x11\n\tcancelled\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\"3\n\x0eRebuildRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\"6\n\x05\x43\x61use\x12\x0c\n\x04what\x18\x01 \x01(\t\x12\x10\n\x08recorded\x18\x02 \x01(\t\x12\r\n\x05\x66ound\x18\x03 \x01(\t\"\xcb\x01\n\x0cRebuildReply\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\r\n\x05\x65qual\x18\x03 \x01(\x08\x12\x10\n\x08recorded\x18\x04 \x01(\t\x12\x0f\n\x07rebuilt\x18\x05 \x01(\t\x12\x0f\n\x07seconds\x18\x06 \x01(\x01\x12\x12\n\nsame_graph\x18\x07 \x01(\x08\x12#\n\x06\x63\x61uses\x18\x08 \x03(\x0b\x32\x13.driftloop.v1.Cause\x12\x0e\n\x06source\x18\t \x01(\t\x12\x0c\n\x04rows\x18\n \x01(\x04\"\"\n\x0eWindowsRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\"\x97\x01\n\x0bModelWindow\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x0f\n\x07\x61liases\x18\x02 \x03(\t\x12$\n\x06window\x18\x03 \x01(\x0b\x32\x14.driftloop.v1.Window\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0e\n\x06in_log\x18\x05 \x01(\x08\x12\x12\n\nin_archive\x18\x06 \x01(\x08\x12\r\n\x05place\x18\x07 \x01(\t\":\n\x0cWindowsReply\x12*\n\x07windows\x18\x01 \x03(\x0b\x32\x19.driftloop.v1.ModelWindow2\x95\x02\n\x08Training\x12=\n\x05Train\x12\x1a.driftloop.v1.TrainRequest\x1a\x18.driftloop.v1.TrainReply\x12@\n\x06\x43\x61ncel\x12\x1b.driftloop.v1.CancelRequest\x1a\x19.driftloop.v1.CancelReply\x12\x43\n\x07Rebuild\x12\x1c.driftloop.v1.RebuildRequest\x1a\x1a.driftloop.v1.RebuildReply\x12\x43\n\x07Windows\x12\x1c.driftloop.v1.WindowsRequest\x1a\x1a.driftloop.v1.WindowsReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"driftloop/contracts/training.proto\x12\x0c\x64riftloop.v1\x1a\x1f\x64riftloop/contracts/model.proto\"\xa8\x01\n\x0cTrainRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\n\n\x02\x62y\x18\x03 \x01(\t\x12 \n\x04span\x18\x04 \x01(\x0b\x32\x12.driftloop.v1.Span\x12\"\n\x05given\x18\x05 \x01(\x0b\x32\x13.driftloop.v1.Given\x12$\n\x06window\x18\x06 \x01(\x0b\x32\x14.driftloop.v1.Window\" \n\nTrainReply\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"+\n\rCancelRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\n\n\x02\x62y\x18\x02 \x01(\t\"0\n\x0b\x43\x61ncelReply\x12\x11\n\tcancelled\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\"3\n\x0eRebuildRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\"6\n\x05\x43\x61use\x12\x0c\n\x04what\x18\x01 \x01(\t\x12\x10\n\x08recorded\x18\x02 \x01(\t\x12\r\n\x05\x66ound\x18\x03 \x01(\t\"\xcb\x01\n\x0cRebuildReply\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\r\n\x05\x65qual\x18\x03 \x01(\x08\x12\x10\n\x08recorded\x18\x04 \x01(\t\x12\x0f\n\x07rebuilt\x18\x05 \x01(\t\x12\x0f\n\x07seconds\x18\x06 \x01(\x01\x12\x12\n\nsame_graph\x18\x07 \x01(\x08\x12#\n\x06\x63\x61uses\x18\x08 \x03(\x0b\x32\x13.driftloop.v1.Cause\x12\x0e\n\x06source\x18\t \x01(\t\x12\x0c\n\x04rows\x18\n \x01(\x04\"\"\n\x0eWindowsRequest\x12\x10\n\x08pipeline\x18\x01 \x01(\t\"\x97\x01\n\x0bModelWindow\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x0f\n\x07\x61liases\x18\x02 \x03(\t\x12$\n\x06window\x18\x03 \x01(\x0b\x32\x14.driftloop.v1.Window\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0e\n\x06in_log\x18\x05 \x01(\x08\x12\x12\n\nin_archive\x18\x06 \x01(\x08\x12\r\n\x05place\x18\x07 \x01(\t\":\n\x0cWindowsReply\x12*\n\x07windows\x18\x01 \x03(\x0b\x32\x19.driftloop.v1.ModelWindow2\x95\x02\n\x08Training\x12=\n\x05Train\x12\x1a.driftloop.v1.TrainRequest\x1a\x18.driftloop.v1.TrainReply\x12@\n\x06\x43\x61ncel\x12\x1b.driftloop.v1.CancelRequest\x1a\x19.driftloop.v1.CancelReply\x12\x43\n\x07Rebuild\x12\x1c.driftloop.v1.RebuildRequest\x1a\x1a.driftloop.v1.RebuildReply\x12\x43\n\x07Windows\x12\x1c.driftloop.v1.WindowsRequest\x1a\x1a.driftloop.v1.WindowsReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,25 +33,25 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'driftloop.contracts.trainin
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TRAINREQUEST']._serialized_start=86
-  _globals['_TRAINREQUEST']._serialized_end=216
-  _globals['_TRAINREPLY']._serialized_start=218
-  _globals['_TRAINREPLY']._serialized_end=250
-  _globals['_CANCELREQUEST']._serialized_start=252
-  _globals['_CANCELREQUEST']._serialized_end=295
-  _globals['_CANCELREPLY']._serialized_start=297
-  _globals['_CANCELREPLY']._serialized_end=345
-  _globals['_REBUILDREQUEST']._serialized_start=347
-  _globals['_REBUILDREQUEST']._serialized_end=398
-  _globals['_CAUSE']._serialized_start=400
-  _globals['_CAUSE']._serialized_end=454
-  _globals['_REBUILDREPLY']._serialized_start=457
-  _globals['_REBUILDREPLY']._serialized_end=660
-  _globals['_WINDOWSREQUEST']._serialized_start=662
-  _globals['_WINDOWSREQUEST']._serialized_end=696
-  _globals['_MODELWINDOW']._serialized_start=699
-  _globals['_MODELWINDOW']._serialized_end=850
-  _globals['_WINDOWSREPLY']._serialized_start=852
-  _globals['_WINDOWSREPLY']._serialized_end=910
-  _globals['_TRAINING']._serialized_start=913
-  _globals['_TRAINING']._serialized_end=1190
+  _globals['_TRAINREQUEST']._serialized_end=254
+  _globals['_TRAINREPLY']._serialized_start=256
+  _globals['_TRAINREPLY']._serialized_end=288
+  _globals['_CANCELREQUEST']._serialized_start=290
+  _globals['_CANCELREQUEST']._serialized_end=333
+  _globals['_CANCELREPLY']._serialized_start=335
+  _globals['_CANCELREPLY']._serialized_end=383
+  _globals['_REBUILDREQUEST']._serialized_start=385
+  _globals['_REBUILDREQUEST']._serialized_end=436
+  _globals['_CAUSE']._serialized_start=438
+  _globals['_CAUSE']._serialized_end=492
+  _globals['_REBUILDREPLY']._serialized_start=495
+  _globals['_REBUILDREPLY']._serialized_end=698
+  _globals['_WINDOWSREQUEST']._serialized_start=700
+  _globals['_WINDOWSREQUEST']._serialized_end=734
+  _globals['_MODELWINDOW']._serialized_start=737
+  _globals['_MODELWINDOW']._serialized_end=888
+  _globals['_WINDOWSREPLY']._serialized_start=890
+  _globals['_WINDOWSREPLY']._serialized_end=948
+  _globals['_TRAINING']._serialized_start=951
+  _globals['_TRAINING']._serialized_end=1228
 # @@protoc_insertion_point(module_scope)

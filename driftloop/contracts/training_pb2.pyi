@@ -8,18 +8,20 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class TrainRequest(_message.Message):
-    __slots__ = ("pipeline", "reason", "by", "span", "given")
+    __slots__ = ("pipeline", "reason", "by", "span", "given", "window")
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     BY_FIELD_NUMBER: _ClassVar[int]
     SPAN_FIELD_NUMBER: _ClassVar[int]
     GIVEN_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
     pipeline: str
     reason: str
     by: str
     span: _model_pb2.Span
     given: _model_pb2.Given
-    def __init__(self, pipeline: _Optional[str] = ..., reason: _Optional[str] = ..., by: _Optional[str] = ..., span: _Optional[_Union[_model_pb2.Span, _Mapping[str, object]]] = ..., given: _Optional[_Union[_model_pb2.Given, _Mapping[str, object]]] = ...) -> None: ...
+    window: _model_pb2.Window
+    def __init__(self, pipeline: _Optional[str] = ..., reason: _Optional[str] = ..., by: _Optional[str] = ..., span: _Optional[_Union[_model_pb2.Span, _Mapping[str, object]]] = ..., given: _Optional[_Union[_model_pb2.Given, _Mapping[str, object]]] = ..., window: _Optional[_Union[_model_pb2.Window, _Mapping[str, object]]] = ...) -> None: ...
 
 class TrainReply(_message.Message):
     __slots__ = ("request_id",)

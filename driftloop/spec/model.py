@@ -223,9 +223,12 @@ class Evaluation(Strict):
 
 
 class Release(Strict):
-    """Who says yes, and whether the first release goes on being scored beside the live one."""
+    """Who says yes, until when a person may, and whether the first release goes on being scored
+    beside the live one.
+    """
 
     mode: Literal["auto", "approve"] = "auto"
+    expiry: Duration = duration_us("1d")  # of a version that waits to be approved, wall time
     baseline: Literal["first", "none"] = "first"
 
 

@@ -37,7 +37,7 @@ from services.evaluation.domain import (
     losses_of,
     without_model,
 )
-from services.evaluation.domain.gate import seed_of
+from services.evaluation.domain.gate import seed_of, surely
 from services.evaluation.domain.metrics import Bools
 from services.evaluation.onnx import answers, row_us
 from services.evaluation.plan import Places, Plan, ReplayPlan
@@ -113,7 +113,7 @@ class Court:
                  for name, each in given.items()}  # fmt: skip
         scored = {name: self._figures(rows, each) for name, each in given.items()}
         with self._steps.step("judge"):
-            bars = {**self._errs_more(rows, champion, given), **self._barred(rows, gained, scored)}
+            bars = {**self._no_surer(rows, champion, given), **self._barred(rows, gained, scored)}
             ruling = judge(gained, self._rule, seed_of(self._trained.run_id), bars)
             ruling = self._with_lines(ruling, rows, champion, scored, errors)
         of_champion = None if champion is None else self._figures(rows, champion)
@@ -121,22 +121,23 @@ class Court:
             self._trained, self._plan.champion, ruling, scored, of_champion, errors,
             self._said())  # fmt: skip
 
-    def _errs_more(
+    def _no_surer(
         self, rows: Rows, champion: Floats | None, given: Mapping[str, Floats]
     ) -> dict[str, str]:
-        """A line is live because it errs less, so what follows it must not err more."""
-        plan = self._plan
-        if champion is None or not plan.champion.line:
+        """A line is live because it errs less, so what follows it must surely err less still: by
+        its losses alone, fits on the newest rows take a line's place at each drift and lose it.
+        """
+        plan, line = self._plan, self._plan.champion.line
+        if champion is None or not line:
             return {}
-        more = {
-            name: -int(gains(champion, each, rows.target, plan.classes, plan.threshold).sum())
-            for name, each in given.items()
-        }
         return {
-            name: f"it errs on {count:,} rows more than line {plan.champion.line} did"
-            for name, count in more.items()
-            if count > 0
-        }
+            name: f"it does not surely err less than line {line} did"
+            for name, each in given.items()
+            if not surely(
+                gains(champion, each, rows.target, plan.classes, plan.threshold), self._rule,
+                seed_of(self._trained.run_id),
+            )
+        }  # fmt: skip
 
     def _with_lines(
         self,

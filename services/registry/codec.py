@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from driftloop.contracts.model_pb2 import (
+    ArtifactsCollected,
     ArtifactStored,
     Candidate,
     Metrics,
@@ -123,6 +124,9 @@ def event(fact: domain.Fact) -> RegistryEvent:
             return RegistryEvent(at_ms=fact.at_ms, quarantined=quarantined(fact))
         case domain.Marked():
             return RegistryEvent(at_ms=fact.at_ms, marked=marked(fact))
+        case domain.Collected():
+            gone = ArtifactsCollected(digests=fact.digests, by=fact.by, at_ms=fact.at_ms)
+            return RegistryEvent(at_ms=fact.at_ms, collected=gone)
 
 
 def fact(message: RegistryEvent) -> domain.Fact:
@@ -150,6 +154,9 @@ def fact(message: RegistryEvent) -> domain.Fact:
             return _quarantined(message.quarantined)
         case "marked":
             return _marked(message.marked)
+        case "collected":
+            gone = message.collected
+            return domain.Collected(tuple(gone.digests), gone.by, gone.at_ms)
     raise Malformed("RegistryEvent without a kind")
 
 

@@ -281,6 +281,8 @@ def _identity(fact: domain.Fact) -> tuple[str, int, str]:
         case domain.Marked():
             of = f"{fact.pipeline}-{fact.version}-{fact.at_ms}"
             return f"{kind}-{of}", fact.at_ms, fact.pipeline
+        case domain.Collected():
+            return f"{kind}-{fact.digests[0]}-{fact.at_ms}", fact.at_ms, "artifacts"
         case domain.Stored():
             return f"{kind}-{fact.digest}", fact.at_ms, fact.pipeline
         case domain.Versioned():

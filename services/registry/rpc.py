@@ -23,6 +23,9 @@ from driftloop.contracts.registry_pb2 import (
     ApplyRequest,
     ArtifactChunk,
     ArtifactRequest,
+    CollectReply,
+    CollectRequest,
+    DecideRequest,
     PromoteRequest,
     QuarantineReply,
     QuarantineRequest,
@@ -123,6 +126,33 @@ class Doors(Questions):
     def Promote(self, request: PromoteRequest, context: grpc.ServicerContext) -> ModelReleased:
         self._known(request.pipeline)
         return codec.released(self._ask(lambda book, now_ms: _promote(book, request, now_ms)))
+
+    @answers
+    def Approve(self, request: DecideRequest, context: grpc.ServicerContext) -> ModelReleased:
+        self._known(request.pipeline)
+        return codec.released(self._ask(lambda book, now_ms: _approve(book, request, now_ms)))
+
+    @answers
+    def Reject(self, request: DecideRequest, context: grpc.ServicerContext) -> ModelVersion:
+        self._known(request.pipeline)
+        return self._ask(lambda book, now_ms: _reject(book, request, now_ms))
+
+    @answers
+    def Collect(self, request: CollectRequest, context: grpc.ServicerContext) -> CollectReply:
+        """The fact first, then the bytes: after a crash between them only disk is lost."""
+        before_ms = self._clock.ms() - request.older_than_ms
+        if request.dry_run:
+            with self._shown.reading() as ledger:
+                found = domain.garbage(ledger, before_ms, request.keep)
+        else:
+            by = request.by or "unknown"
+            found = self._ask(
+                lambda book, now_ms: book.collect(before_ms, request.keep, by=by, now_ms=now_ms)
+            )
+            for one in found:
+                self._store.delete(one.digest)
+        size = sum(one.size for one in found)
+        return CollectReply(artifacts=[codec.stored(one) for one in found], bytes=size)
 
     @answers
     def Rollback(self, request: RollbackRequest, context: grpc.ServicerContext) -> ModelReleased:
@@ -260,6 +290,27 @@ def _promote(
     return released, [released]
 
 
+def _approve(
+    book: domain.Book, request: DecideRequest, now_ms: int
+) -> tuple[domain.Released, list[domain.Fact]]:
+    again = book.again(request.request_id, domain.Released, request.pipeline, "approve")
+    if again is not None:
+        return again, []
+    book.unchanged(request.pipeline, request.version, request.etag)
+    released = book.approve(request.pipeline, request.version, now_ms=now_ms, **_asked(request))
+    return released, [released]
+
+
+def _reject(
+    book: domain.Book, request: DecideRequest, now_ms: int
+) -> tuple[ModelVersion, list[domain.Fact]]:
+    facts: list[domain.Fact] = []
+    if book.again(request.request_id, domain.Marked, request.pipeline) is None:
+        book.unchanged(request.pipeline, request.version, request.etag)
+        facts = book.reject(request.pipeline, request.version, now_ms=now_ms, **_asked(request))
+    return shown(book.ledger, book.ledger.versions[request.pipeline][request.version]), facts
+
+
 def _rollback(
     book: domain.Book, request: RollbackRequest, now_ms: int
 ) -> tuple[domain.Released, list[domain.Fact]]:
@@ -273,7 +324,7 @@ def _rollback(
     return released, [released]
 
 
-def _asked(request: PromoteRequest | RollbackRequest) -> dict[str, str]:
+def _asked(request: PromoteRequest | RollbackRequest | DecideRequest) -> dict[str, str]:
     by = request.by or "unknown"
     return {"by": by, "reason": request.reason, "request_id": request.request_id}
 

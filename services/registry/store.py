@@ -60,6 +60,13 @@ class Store:
         path = self._path(digest)
         return path.stat().st_size if path.is_file() else None
 
+    def delete(self, digest: str) -> None:
+        """Give up an artifact; one that is not kept is gone already. Unavailable: the folder."""
+        try:
+            self._path(digest).unlink(missing_ok=True)
+        except OSError as error:
+            raise Unavailable(f"artifact {digest[:12]} stays: {error.strerror}") from error
+
     def read(self, digest: str) -> Iterator[bytes]:
         """The artifact in chunks, after all of it was checked. Refused: not kept. Malformed: its
         bytes have changed.

@@ -83,7 +83,7 @@ class Turns:
                     turn, "finish", fact.run_id, start_ns=since_ns, attributes=about, error=error
                 )
                 return turn, ended
-            case domain.Declared() | domain.Quarantined() | domain.Marked():
+            case domain.Declared() | domain.Quarantined() | domain.Marked() | domain.Collected():
                 return given, ()
             case _:
                 return self._runs.get(fact.run_id, ""), ()

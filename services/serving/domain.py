@@ -22,6 +22,10 @@ class Network(Protocol):
     @property
     def provider(self) -> str: ...
 
+    @property
+    def recipe(self) -> str:
+        """Of a line's snapshot, which line it is; else empty."""
+
     def run(self, vectors: Floats) -> Floats:
         """[rows, features] → [rows, outputs]: probabilities by class, or one value."""
 
@@ -88,14 +92,22 @@ class Answering:
     @property
     def digest(self) -> str:
         """Of what answers now: the release's, or its line's newest snapshot's."""
-        newest = self.lines.get(self.release.line)
+        newest = self._newest
         return newest.digest if newest else self.release.digest
+
+    @property
+    def _newest(self) -> Snapshot | None:
+        """The live line's newest snapshot. A line of the same name with other parameters is another
+        one, and was never judged.
+        """
+        newest = self.lines.get(self.release.line)
+        return newest if newest and newest.network.recipe == self.network.recipe else None
 
     def answer(self, vectors: Floats, plan: Plan, shadows: bool = False) -> Answer:
         """Outputs of the live model and of the baseline on the same rows, and with `shadows` those
         of the lines that are not live. A row's answer does not depend on the others.
         """
-        newest = self.lines.get(self.release.line)
+        newest = self._newest
         outputs = (newest.network if newest else self.network).run(vectors)
         baseline = None
         if self.baseline is not None:
@@ -104,7 +116,7 @@ class Answering:
         others = {
             name: (snapshot.digest, snapshot.network.run(vectors))
             for name, snapshot in self.lines.items()
-            if shadows and name != self.release.line
+            if shadows and snapshot is not newest
         }
         return Answer(outputs, labels(outputs, plan), baseline, others)
 

@@ -52,6 +52,7 @@ class Lines:
         """Follow a pipeline's lines, where it has any."""
         plan = standing.plan
         self._standings[plan.pipeline] = standing
+        standing.keep_lines(plan.lines)
         known = self._followers.get(plan.pipeline)
         if not plan.lines or (known is not None and known[0] == plan.generation):
             return

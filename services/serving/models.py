@@ -7,7 +7,7 @@ nothing. Nothing here decides what is live: that is the registry's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from threading import Condition, Event, Lock, Thread
@@ -73,6 +73,13 @@ class Standing:
         """The newest of a line."""
         with self._changing:
             self._lines = {**self._lines, line: snapshot}
+            if self.current is not None:
+                self.current = replace(self.current, lines=self._lines)
+
+    def keep_lines(self, names: Sequence[str]) -> None:
+        """Those of the newest declaration; the others answer no more."""
+        with self._changing:
+            self._lines = {name: one for name, one in self._lines.items() if name in names}
             if self.current is not None:
                 self.current = replace(self.current, lines=self._lines)
 

@@ -48,6 +48,8 @@ class Session:
         except _UNUSABLE as error:
             raise Malformed(f"not a usable ONNX model: {error}", rule="corrupt_model") from error
         self.provider: str = self._session.get_providers()[0]
+        said = self._session.get_modelmeta().custom_metadata_map
+        self.recipe: str = said.get("recipe", "") if "line" in said else ""
 
     def run(self, vectors: Floats) -> Floats:
         """[rows, features] → [rows, outputs]."""

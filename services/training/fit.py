@@ -9,7 +9,7 @@ from.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -40,6 +40,7 @@ from services.training.learners.parity import differing, measured
 from services.training.made import THREADS, code_digest, cpu_features, libraries
 from services.training.online.candidates import candidates
 from services.training.plan import GivenPlan, LearnerPlan, Plan, SearchPlan, recipe
+from services.training.reuse import earlier, key, reused
 from services.training.store import Store
 from services.training.tuning import Trial, tune
 
@@ -63,7 +64,9 @@ def fit(argument: dict[str, Any], report: Report) -> dict[str, Any]:
     with rpc.channel(places.registry, places.tls) as channel:
         store, steps = Store(rpc_trace.passing(channel), clock), Steps(plan.traceparent, clock)
         upload = lambda model: store.upload(model, plan.pipeline, plan.run_id)  # noqa: E731
-        trained = Workshop(plan, upload, report, clock, steps, store.fetch).run(broker)
+        known = earlier(channel, plan.pipeline)
+        work = Workshop(plan, upload, report, clock, steps, store.fetch, known)
+        trained = work.run(broker)
     return {"trained": to_json(trained), "spans": steps.told}
 
 
@@ -78,9 +81,12 @@ class Workshop:
         clock: Clock,
         steps: Steps | None = None,
         fetch: Fetch | None = None,
+        known: Mapping[str, Candidate] | None = None,
     ) -> None:
-        """`fetch`: what was uploaded, by digest; for models that are given."""
-        self._fetch = fetch
+        """`fetch`: what was uploaded, by digest; for models that are given. `known`: what earlier
+        runs have made (services.training.reuse).
+        """
+        self._fetch, self._known = fetch, known or {}
         self._steps = steps or Steps(plan.traceparent, clock)
         self._plan, self._upload, self._clock = plan, upload, clock
         self._report, self._began_s = report, clock.seconds()
@@ -181,11 +187,14 @@ class Workshop:
             code=self._code,
         )
         candidate.params.update(dict(learner.params))
-        twin = self._twins.setdefault(_recipe(learner, candidate.window), candidate)
+        candidate.recipe = key(learner, candidate)
+        twin = self._twins.setdefault(candidate.recipe, candidate)
         if (
             twin is not candidate
         ):  # at first everything is within the newest weeks: one fit serves both
             return _as(twin, candidate)
+        if (kept := reused(candidate, self._known)) is not None:
+            return kept
         # a learner is others' code, and so are the libraries that it calls
         candidate.error = told(lambda: self._made(learner, mine, candidate, done), PLAIN)
         if candidate.error:
@@ -379,11 +388,6 @@ def _examples(rows: Rows, plan: Plan, learner: LearnerPlan) -> Examples:
         raise ValueError(f"every value of {len(rows)} rows is missing")
     heavy = weights(rows.times, rows.target, learner.weighing)
     return Examples(rows.times, rows.vectors, rows.target, plan.names, plan.classes, heavy)
-
-
-def _recipe(learner: LearnerPlan, window: Window) -> str:
-    search = asdict(learner.search) if learner.search else None
-    return json.dumps([recipe(learner), search, window.rows_sha256], sort_keys=True)
 
 
 def _as(twin: Candidate, candidate: Candidate) -> Candidate:

@@ -64,7 +64,7 @@ class Doors(TrainingServicer):
             trigger="manual",
             reason=request.reason,
             by=request.by or "unknown",
-            window=_window(request) if request.HasField("span") else None,
+            window=_window(request),
             given=request.given if request.HasField("given") else None,
         )
         # each call is a wish of its own, so its name is made here, by chance
@@ -116,8 +116,13 @@ class Doors(TrainingServicer):
             raise Unavailable("training's loop has ended; ask again") from error
 
 
-def _window(request: TrainRequest) -> Window:
-    """By event times; which offsets hold them, the run finds out."""
+def _window(request: TrainRequest) -> Window | None:
+    """The offsets that are asked for; or event times, and which offsets hold them, the run finds
+    out."""
+    if request.HasField("window"):
+        return request.window
+    if not request.HasField("span"):
+        return None
     span = request.span
     if span.to_us and span.from_us >= span.to_us:
         raise Refused(f"span: found {span.from_us} to {span.to_us} µs, wanted from before to")

@@ -129,7 +129,7 @@ def alarmed(stream: Stream, delay: int) -> Floats:
         if detector.observe(bucket) is None:
             continue
         model = fitted(stream, max(0, known - 2_000), known)
-        if model is not None:
+        if model is not None and start + STEP < len(stream.target):
             begun = start + STEP
             answers[begun:] = model.run(stream.vectors[begun:]).astype(np.float64)
         detector = LossDetector("PageHinkley", {})

@@ -199,6 +199,31 @@ def test_a_retrain_by_hand_is_answered_and_its_run_ends(run: Run, looped: Looped
     eventually(ended, within_s=60, every_s=0.5)
 
 
+def test_a_run_that_is_retried_reuses_what_was_fitted_and_is_shown_as_a_graph(
+    run: Run, looped: Looped
+) -> None:
+    stream = looped.stream
+    ended = [each for each in told(run("runs", stream, "--json")) if each["trained"]]
+    old = next(each["opened"]["run_id"] for each in ended if each["opened"]["trigger"] == "drift")
+    request = told(run("runs", "retry", old, "--json"))["request_id"]
+
+    def again() -> Any:
+        found = told(run("runs", stream, "--json"))
+        mine = [each for each in found if each["opened"]["request_id"] == request]
+        return mine[0] if mine and mine[0]["finished"] else None
+
+    new = eventually(again, within_s=60, every_s=0.5)
+    before = {each["name"]: each["digest"] for each in told(run("runs", "show", old, "--json"))[
+        "run"]["trained"]["candidates"]}  # fmt: skip
+    whole = [each for each in new["trained"]["candidates"] if each["cached_from"]]
+    assert {each["cached_from"] for each in whole} == {old}
+    assert all(each["digest"] == before[each["name"]] for each in whole)
+    text = run("runs", "show", new["opened"]["run_id"]).output
+    assert "● requested" in text and "● judged" in text and f"cached, fitted in {old}" in text
+    assert "can't be cancelled" in CliRunner().invoke(app, ["runs", "cancel", old]).output
+    assert "● swapped" in run("runs", "show", old).output
+
+
 def test_the_sdk_reads_topics_as_frames(looped: Looped, run: Run) -> None:
     client = connect()
     scores = client.read(looped.stream, "scores")

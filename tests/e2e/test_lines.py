@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
+import pytest
+from typer.testing import CliRunner
+
+from driftloop.cli.app import app
 from driftloop.contracts import topics
 from driftloop.contracts.prediction_pb2 import Predictions
 from driftloop.kit.message import parse
@@ -20,7 +24,7 @@ LINE = (
 
 
 def test_a_line_that_learns_on_replaces_a_model_that_the_stream_has_left_behind(
-    world: World,
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     yaml = sea_yaml().replace("\nevaluation:", f"{LINE}\nevaluation:", 1)
     world.declare(STREAM, yaml.replace("on: [drift, manual]", "on: [manual]"))
@@ -42,6 +46,12 @@ def test_a_line_that_learns_on_replaces_a_model_that_the_stream_has_left_behind(
     digests = {one.digest for one in answered if one.version == 2}
     assert len(digests) > 1  # one release, several snapshots
     assert not any(one.shadows for one in answered if one.version == 2)
+    for name, value in world.stack.environ.items():
+        monkeypatch.setenv(name, value)
+    told = CliRunner().invoke(app, ["lines", STREAM, "--json"])
+    (line,) = json.loads(told.output)
+    assert (line["line"], line["beside"]) == ("online", 2)
+    assert line["rows_learnt"] > 3_500 and len(line["digest"]) == 64
 
 
 def _answers(world: World) -> list[Predictions]:

@@ -115,6 +115,12 @@ def block_means(gain: Floats, rule: Rule, seed: int) -> Floats:
     return np.asarray(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1), np.float64)
 
 
+def surely(gain: npt.NDArray[np.int8], rule: Rule, seed: int) -> bool:
+    """Whether the lower end of a mean gain is above 0, at the rule's confidence."""
+    means = block_means(gain.astype(np.float64), rule, seed)
+    return bool(np.quantile(means, 1.0 - rule.confidence, method="lower") > 0.0)
+
+
 def _p_value(drawn: Floats) -> float:
     """The share of draws without a gain; never quite 0, since the draws are finite."""
     return float((1 + (drawn <= 0.0).sum()) / (1 + len(drawn)))

@@ -7,6 +7,7 @@ Nothing here knows of Kafka, protobuf, files, clocks or environment.
 from services.registry.domain.book import Book, TermsOf, Unwanted
 from services.registry.domain.facts import (
     Candidate,
+    Collected,
     Declared,
     Evaluated,
     Fact,
@@ -20,10 +21,12 @@ from services.registry.domain.facts import (
     Verdict,
     Versioned,
 )
+from services.registry.domain.garbage import garbage
 from services.registry.domain.ledger import Ledger, Run
 from services.registry.domain.terms import Terms, changed_parts, terms, terms_of
 
 __all__ = [
+    "garbage",
     "Book",
     "Candidate",
     "Declared",
@@ -31,6 +34,7 @@ __all__ = [
     "Fact",
     "Finished",
     "Ledger",
+    "Collected",
     "Marked",
     "Opened",
     "Quarantined",

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from services.registry.domain.facts import (
     Candidate,
+    Collected,
     Declared,
     Evaluated,
     Fact,
@@ -25,10 +26,13 @@ from services.registry.domain.facts import (
     Verdict,
     Versioned,
 )
+from services.registry.domain.garbage import garbage
 from services.registry.domain.ledger import Ledger, Run
 from services.registry.domain.terms import Terms
 
 R = TypeVar("R", Released, Marked)
+APPROVE = "approve"  # the cause of a release
+APPROVAL, REJECTED = "approval", "rejected"  # the tag of a version that was said no to
 TermsOf = Callable[[str], Terms]  # a pipeline file's text -> its terms
 
 
@@ -60,6 +64,14 @@ class Book:
             return []
         return [*self._enter(fact), *self._conclude(fact.run_id, now_ms)]
 
+    def collect(
+        self, before_ms: int, keep: int, *, by: str, now_ms: int
+    ) -> tuple[list[Stored], list[Fact]]:
+        """Give up what nothing keeps (services.registry.domain.garbage)."""
+        found = garbage(self.ledger, before_ms, keep)
+        digests = tuple(one.digest for one in found)
+        return found, self._enter(Collected(digests, by, now_ms)) if found else []
+
     def store(self, fact: Stored) -> list[Fact]:
         return [] if fact.digest in self.ledger.stored else self._enter(fact)
 
@@ -85,18 +97,75 @@ class Book:
         reason: str,
         now_ms: int,
         request_id: str = "",
+        cause: str = "promote",
     ) -> Released:
         """Make a version live. Unwanted where there is no such version, or it is live already."""
         wanted, live = self._version(pipeline, version), self.ledger.champion(pipeline)
         if live and live.version == version:
             raise Unwanted(f"{pipeline}@{version} is live already")
+        if wanted.digest not in self.ledger.stored:
+            raise Unwanted(
+                f"{pipeline}@{version} was collected: its bytes are gone; `driftloop runs retry "
+                f"{wanted.run_id}` makes it again"
+            )
         if live and live.generation != wanted.generation:
             raise Unwanted(
                 f"{pipeline}@{version} is of generation {wanted.generation}, "
                 f"live is {live.generation}"
             )
-        released = self._release(wanted, by, reason, "promote", now_ms)
+        released = self._release(wanted, by, reason, cause, now_ms)
         return self._entered(replace(released, request_id=request_id))
+
+    def approve(
+        self,
+        pipeline: str,
+        version: int,
+        *,
+        by: str,
+        reason: str,
+        now_ms: int,
+        request_id: str = "",
+    ) -> Released:
+        """Make a version live that waits for it. Unwanted: it doesn't, and why."""
+        self._awaited(pipeline, version, now_ms)
+        asked = {"by": by, "reason": reason, "request_id": request_id}
+        return self.promote(pipeline, version, now_ms=now_ms, cause=APPROVE, **asked)
+
+    def reject(
+        self,
+        pipeline: str,
+        version: int,
+        *,
+        by: str,
+        reason: str,
+        now_ms: int,
+        request_id: str = "",
+    ) -> list[Fact]:
+        """Say no to a version that waits to be approved. Unwanted: it doesn't wait, and why."""
+        self._awaited(pipeline, version, now_ms)
+        return self.mark(
+            pipeline, version, pinned=None, note=reason or None, tags={APPROVAL: REJECTED},
+            by=by, now_ms=now_ms, request_id=request_id,
+        )  # fmt: skip
+
+    def _awaited(self, pipeline: str, version: int, now_ms: int) -> None:
+        """Unwanted: this version does not wait to be approved."""
+        name, known = f"{pipeline}@{version}", self._version(pipeline, version)
+        declared = self.ledger.declared(pipeline)
+        assert declared is not None, pipeline  # a version has a run, a run a declaration
+        mark = self.ledger.mark(pipeline, version)
+        if known.released_by:
+            raise Unwanted(f"{name} was made under release.mode auto: nobody waits for a yes")
+        if any(each.version == version for each in self.ledger.releases.get(pipeline, ())):
+            raise Unwanted(f"{name} was released already; `driftloop promote` makes it live again")
+        if mark is not None and mark.tags.get(APPROVAL) == REJECTED:
+            raise Unwanted(f"{name} was rejected by {mark.by}: {mark.note}")
+        over_ms = now_ms - known.created_ms - self._terms(declared.yaml).expiry_ms
+        if over_ms >= 0:
+            raise Unwanted(
+                f"{name} could be approved until {over_ms // 1_000:,} s ago (release.expiry); "
+                f"`driftloop runs retry {known.run_id}` asks anew"
+            )
 
     def rollback(
         self, pipeline: str, *, by: str, reason: str, now_ms: int, request_id: str = ""
@@ -238,7 +307,7 @@ class Book:
         version = self._new_version(trained, evaluated, winner, terms, now_ms)
         if terms.approve:
             name = f"{version.pipeline}@{version.version}"
-            reason = f"release.mode is approve: `driftloop promote {name}` makes it live"
+            reason = f"release.mode is approve: `driftloop approve {name}` makes it live"
             return [
                 *self._enter(version),
                 *self._finish(run_id, "rejected", reason, now_ms, version.version),

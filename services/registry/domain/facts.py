@@ -160,6 +160,15 @@ class Marked:
     request_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """Artifacts whose bytes were given up."""
+
+    digests: Sequence[str]
+    by: str
+    at_ms: int
+
+
 Fact = (
     Declared
     | Opened
@@ -171,4 +180,5 @@ Fact = (
     | Finished
     | Quarantined
     | Marked
+    | Collected
 )

@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from services.registry.domain.facts import (
+    Collected,
     Declared,
     Evaluated,
     Fact,
@@ -73,6 +74,9 @@ class Ledger:
                     self._run(fact.run_id).released = fact
             case Quarantined():
                 self._quarantine(fact)
+            case Collected():
+                for digest in fact.digests:
+                    self.stored.pop(digest, None)
             case Marked():
                 self.marks.setdefault(fact.pipeline, {})[fact.version] = fact
                 self._ask(fact)

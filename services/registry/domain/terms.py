@@ -16,6 +16,7 @@ class Terms:
     classes: Sequence[str]  # empty for regression
     baseline: bool  # release.baseline is `first`
     approve: bool  # release.mode is `approve`
+    expiry_ms: int = 86_400_000  # how long a version may wait for it
 
 
 def terms(yaml: str) -> Terms:
@@ -31,6 +32,7 @@ def terms_of(pipeline: spec.Pipeline) -> Terms:
         classes=target.classes or unnamed,
         baseline=pipeline.release.baseline == "first",
         approve=pipeline.release.mode == "approve",
+        expiry_ms=pipeline.release.expiry // 1_000,
     )
 
 

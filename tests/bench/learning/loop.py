@@ -13,6 +13,7 @@ import numpy.typing as npt
 from driftloop.betting import Bets, gains
 from driftloop.plugins import LEARNERS, Examples, find
 from services.evaluation.domain import Rule, judge, losses_of, without_model
+from services.evaluation.domain.gate import surely
 from services.monitor.domain.policy import Part, Policy, Rules, Wish
 from services.serving import onnx
 from services.training.domain import Limits
@@ -151,17 +152,21 @@ class Loop:
     def _barred(
         self, live: Floats | None, rows: slice, models: Mapping[str, onnx.Session | None]
     ) -> dict[str, str]:
-        """What follows a line must not err more, as services.evaluation.judge has it."""
+        """What follows a line must surely err less, as services.evaluation.judge has it."""
         if live is None or not isinstance(self._live, str):
             return {}
         target, vectors = self.stream.target[rows], self.stream.vectors[rows]
-        more = {
-            name: int(gains(live, model.run(vectors).astype(np.float64), target,
-                            self.stream.classes, THRESHOLD).sum())
+        gained = {
+            name: gains(live, model.run(vectors).astype(np.float64), target,
+                        self.stream.classes, THRESHOLD)
             for name, model in models.items()
             if model is not None
         }  # fmt: skip
-        return {name: "it errs more" for name, gained in more.items() if gained < 0}
+        return {
+            name: "it does not surely err less"
+            for name, each in gained.items()
+            if not surely(each, Rule(), self.retrains)
+        }
 
 
 def fitted(stream: Stream, start: int, end: int, *, linear: bool = False) -> onnx.Session | None:

@@ -84,6 +84,7 @@ def test_every_example_of_a_control_topic_becomes_a_step_or_none() -> None:
         "judged",
         "released",
         "finished",
+        "swapped",
     ]
 
 

@@ -156,9 +156,9 @@ def test_nothing_is_live_so_a_line_waits_for_a_first_model() -> None:
     assert said.outcome == "rejected" and "nothing is" in said.reason
 
 
-def test_what_follows_a_line_must_not_err_more_than_it_did_however_small_its_losses() -> None:
+def test_what_follows_a_line_must_surely_err_less_however_small_its_losses() -> None:
     house = House(live_right=0.95)
     champion = Champion(1, house.shelf.put(b"a snapshot"), "other")
     said = house.judged(trained(house.log, house.shelf, [GOOD]), champion, NONE)
     assert said.outcome == "rejected"
-    assert "rows more than line other did" in said.verdicts[0].reason
+    assert "it does not surely err less than line other did" in said.verdicts[0].reason

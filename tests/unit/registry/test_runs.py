@@ -9,7 +9,7 @@ import pytest
 from driftloop.contracts import topics
 from driftloop.contracts.model_pb2 import RunFinished
 from driftloop.kit.topic import Emit
-from services.registry.domain import Terms, Unwanted
+from services.registry.domain import Book, Fact, Terms, Unwanted
 from tests.unit.registry.stories import (
     DEADLINE_MS,
     TERMS,
@@ -141,7 +141,7 @@ def test_in_approve_mode_the_winner_gets_a_version_and_waits_for_promote() -> No
     house.run("r1", "a", champion=0)
     assert house.finished() == [("r1", "rejected", 1)] and house.releases() == []
     (ended,) = house.messages(topics.RUN_FINISHED.topic(), RunFinished)
-    assert "`driftloop promote flights@1`" in ended.reason
+    assert "`driftloop approve flights@1`" in ended.reason
     house.obey(
         lambda book, now_ms: _same(
             book.promote("flights", 1, by="ann", reason="looks good", now_ms=now_ms)
@@ -150,6 +150,49 @@ def test_in_approve_mode_the_winner_gets_a_version_and_waits_for_promote() -> No
 
     (release,) = house.releases()
     assert (release.version, release.by, release.cause) == (1, "ann", "promote")
+
+
+WAITING = Terms(("a", "b"), ("0", "1"), baseline=True, approve=True, expiry_ms=60_000)
+
+
+def decide(house: House, word: str, version: int = 1) -> None:
+    """`approve` or `reject`, as the registry's doors ask it of the book."""
+
+    def command(book: Book, now_ms: int) -> tuple[None, list[Fact]]:
+        found = getattr(book, word)("flights", version, by="ann", reason="so", now_ms=now_ms)
+        return None, found if isinstance(found, list) else [found]
+
+    house.obey(command)
+
+
+def test_a_version_that_waits_is_approved_by_a_person() -> None:
+    house = House(WAITING)
+    house.run("r1", "a", champion=0)
+    decide(house, "approve")
+    (release,) = house.releases()
+    assert (release.version, release.by, release.cause) == (1, "ann", "approve")
+    with pytest.raises(Unwanted, match="released already"):
+        decide(house, "approve")
+
+
+def test_a_version_that_was_rejected_or_has_waited_too_long_is_not_approved() -> None:
+    house = House(WAITING)
+    house.run("r1", "a", champion=0)
+    decide(house, "reject")
+    with pytest.raises(Unwanted, match="rejected by ann: so"):
+        decide(house, "approve")
+    house.run("r2", "b", champion=0)
+    house.clock.advance(60_001)
+    with pytest.raises(Unwanted, match=r"could be approved until .* `driftloop runs retry r2`"):
+        decide(house, "approve", 2)
+    assert house.releases() == []
+
+
+def test_under_mode_auto_there_is_nothing_to_approve() -> None:
+    house = House()
+    house.run("r1", "a", champion=0)
+    with pytest.raises(Unwanted, match=r"release\.mode auto"):
+        decide(house, "approve")
 
 
 def test_promote_and_rollback_move_the_live_version_and_are_remembered() -> None:

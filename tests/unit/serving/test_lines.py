@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx as onnx_file
 import pytest
+from onnx import helper
 
 from driftloop.contracts import topics
 from driftloop.contracts.model_pb2 import Snapshot
@@ -22,6 +24,14 @@ from tests.support.eventually import eventually
 from tests.unit.serving import stories
 from tests.unit.serving.nets import a_model, digest
 from tests.unit.serving.stories import PLAN, House, an_envelope, some_vectors
+
+
+def of_line(model: bytes, recipe: str) -> bytes:
+    """As a snapshot of a line carries it."""
+    whole = onnx_file.load_model_from_string(model)
+    helper.set_model_props(whole, {"line": "online", "recipe": recipe})
+    return bytes(whole.SerializeToString())
+
 
 LIVE, OLD, NEW = a_model(1.0, -1.0, 0.5), a_model(0.1, 2.0, -0.5), a_model(3.0, 0.0, 0.0)
 SNAPSHOTS = topics.SNAPSHOTS.topic("flights", 1)
@@ -103,3 +113,22 @@ def test_a_snapshot_that_is_not_what_it_says_changes_nothing(house: House) -> No
     eventually(lambda: "line_corrupt_model" in house.standing.counts._counts, within_s=10)
     assert held(house) == digest(OLD)
     assert answer(house, "e1").version == 1
+
+
+def test_a_line_of_the_same_name_with_other_parameters_is_another_one(house: House) -> None:
+    house.release(2, of_line(OLD, "a"), line="online")
+    assert house.standing.settled.wait(5)
+    other = of_line(NEW, "b")
+    say(house, other, rows=50)
+    eventually(lambda: held(house) == digest(other), within_s=10)
+    message = answer(house, "e1")  # it was never judged, so it answers in the shadow alone
+    assert message.digest == digest(of_line(OLD, "a"))
+    assert [shadow.digest for shadow in message.shadows] == [digest(other)]
+
+
+def test_a_line_that_is_no_longer_declared_answers_no_more(house: House) -> None:
+    house.release(1, LIVE)
+    say(house, OLD, rows=50)
+    eventually(lambda: held(house) == digest(OLD), within_s=10)
+    house.standing.keep_lines(())
+    assert len(answer(house, "e1").shadows) == 0

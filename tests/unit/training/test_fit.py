@@ -15,7 +15,7 @@ import pytest
 
 from driftloop import dataset
 from driftloop.contracts import topics
-from driftloop.contracts.model_pb2 import ModelTrained
+from driftloop.contracts.model_pb2 import Candidate, ModelTrained
 from driftloop.kit.broker import Broker, TopicSpec
 from driftloop.kit.clock import FakeClock
 from driftloop.kit.memory import MemoryBroker
@@ -238,3 +238,28 @@ def test_targets_that_are_no_classes_are_not_learnt(target: float, text: str) ->
     broker.append(emits(vectors, truth, "sea"))
     trained, _, _ = worked(broker, plan(broker, TREES))
     assert text in trained.reason
+
+
+def test_a_fit_that_an_earlier_run_has_made_is_reused_and_named() -> None:
+    log = a_log(2_000)
+    first, _, _ = worked(log, plan(log, TREES))
+    (made,) = first.candidates
+    made.cached_from = "run-0"
+    uploaded: list[bytes] = []
+
+    def upload(model: bytes) -> str:
+        uploaded.append(model)
+        return hashlib.sha256(model).hexdigest()
+
+    def again(learner: LearnerPlan) -> Candidate:
+        workshop = Workshop(
+            plan(log, learner), upload, lambda _: None, FakeClock(), known={made.recipe: made}
+        )
+        (candidate,) = workshop.run(log).candidates
+        return candidate
+
+    kept = again(TREES)
+    assert (kept.digest, kept.cached_from, kept.fit_s, uploaded) == (made.digest, "run-0", 0.0, [])
+    assert kept.window == made.window
+    other = again(replace(TREES, seed=2))
+    assert not other.cached_from and len(uploaded) == 1
