@@ -132,6 +132,7 @@ class Foundry:
         if declared is None:  # removed since it was asked for
             return None
         plan = _plan(run, declared, window, change_us)
+        plan = replace(plan, searches=str(self._kit.data / "searches"))
         return self._children.start(
             run.run_id,
             f"{FIT}:fit",
@@ -258,7 +259,7 @@ def _plan(run: Run, declared: Declared, window: Dataset, change_us: int | None) 
         here(),
         _times(window.times, declared),
         _given(window.given),
-        lines,
+        lines=lines,
     )
 
 

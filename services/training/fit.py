@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import lightgbm  # noqa: F401  # loaded here, once, for all children
@@ -222,12 +223,8 @@ class Workshop:
 
     def _tuned(
         self,
-        learner: LearnerPlan,
-        search: SearchPlan,
-        rows: Rows,
-        candidate: Candidate,
-        done: float,
-    ) -> LearnerPlan:
+        learner: LearnerPlan, search: SearchPlan, rows: Rows, candidate: Candidate, done: float,
+    ) -> LearnerPlan:  # fmt: skip
         """The learner with what was found. ValueError: nothing was."""
         examples = _examples(rows, self._plan, learner)
 
@@ -237,7 +234,9 @@ class Workshop:
 
         with self._steps.step("tune", learner.name, candidate=learner.name, rows=len(rows)):
             kind = _kind(learner.kind)
-            of = examples, learner.params, learner.seed, search, self._clock, tell
+            folder = Path(self._plan.searches) if self._plan.searches else None
+            journal = folder and folder / f"{self._plan.run_id}-{learner.name}.journal"
+            of = examples, learner.params, learner.seed, search, self._clock, tell, journal
             tuned = tune(kind(), *of)
         states = [trial.state for trial in tuned.trials]
         candidate.tuning.CopyFrom(

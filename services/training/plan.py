@@ -96,6 +96,7 @@ class Plan:
     traceparent: str = ""  # what its steps are under
     times: Times = ALL  # which rows of `ranges` count
     given: GivenPlan | None = None
+    searches: str = ""  # folder of journals, by which a search that was killed goes on
     lines: Sequence[LinePlan] = ()  # online learners, whose newest snapshots are candidates
 
 

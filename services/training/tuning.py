@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import optuna
+from optuna.storages.journal import JournalFileBackend
 
 from driftloop.folds import Fold, blocked, k_folds, rolling_origin, stratified
 from driftloop.kit.clock import Clock
@@ -59,8 +61,12 @@ def tune(
     search: SearchPlan,
     clock: Clock,
     tell: Tell,
+    journal: Path | None = None,
 ) -> Tuned:
-    """ValueError: no trial gave a loss, or the rows can't be parted."""
+    """`journal`: a file that holds the trials as they end, so that a search which was killed goes
+    on; it is removed when the search has ended. ValueError: no trial gave a loss, or the rows can't
+    be parted.
+    """
     folds = _folds(examples, search, seed)
     if not folds:
         raise ValueError(
@@ -68,7 +74,10 @@ def tune(
             "gap as long as the labels take"
         )
     bench = _Bench(learner, examples, params, seed, search, folds, clock, tell)
-    return bench.searched()
+    found = bench.searched(_study(search, seed, journal))
+    if journal is not None:
+        journal.unlink(missing_ok=True)
+    return found
 
 
 class _Bench:
@@ -90,11 +99,9 @@ class _Bench:
         self._clock, self._tell = clock, tell
         self._told: list[Trial] = []
 
-    def searched(self) -> Tuned:
+    def searched(self, study: optuna.Study) -> Tuned:
         search = self._search
-        study = optuna.create_study(
-            direction="minimize", sampler=_sampler(search, self._seed), pruner=_pruner(search)
-        )
+        self._told = [_trial(each) for each in study.trials if each.state.is_finished()]
         own = {name: value for name, value in self._params.items() if name in search.space}
         if own and search.sampler != "grid":
             study.enqueue_trial(own, skip_if_exists=True)
@@ -104,8 +111,11 @@ class _Bench:
             if self._clock.seconds() >= end_s:
                 study.stop()
 
-        study.optimize(self._loss, n_trials=search.trials, callbacks=[self._heard, stop],
-                       catch=(Exception,))  # fmt: skip
+        _retry(study)
+        left = search.trials - len(self._told)
+        if left > 0:
+            study.optimize(self._loss, n_trials=left, callbacks=[self._heard, stop],
+                           catch=(Exception,))  # fmt: skip
         best = [one for one in self._told if one.state == "complete" and one.loss is not None]
         if not best:
             raise ValueError(
@@ -131,14 +141,41 @@ class _Bench:
         return float(np.mean(losses))
 
     def _heard(self, _: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-        failure = trial.system_attrs.get("fail_reason", "") or trial.user_attrs.get("error", "")
-        steps = trial.intermediate_values
-        loss = trial.value if trial.value is not None else steps[max(steps)] if steps else None
-        told = Trial(
-            trial.number, STATES.get(trial.state.name, "failed"), loss, trial.params, str(failure)
-        )
+        told = _trial(trial)
         self._told.append(told)
         self._tell(told)
+
+
+def _study(search: SearchPlan, seed: int, journal: Path | None) -> optuna.Study:
+    """A new one, or the one that the journal holds."""
+    storage: optuna.storages.BaseStorage | None = None
+    if journal is not None:
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        storage = optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
+    return optuna.create_study(
+        storage=storage,
+        study_name="search",
+        load_if_exists=True,
+        direction="minimize",
+        sampler=_sampler(search, seed),
+        pruner=_pruner(search),
+    )
+
+
+def _retry(study: optuna.Study) -> None:
+    """What a kill has cut off is asked again first."""
+    cut = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
+    for trial in cut:
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        study.enqueue_trial(trial.params)
+
+
+def _trial(trial: optuna.trial.FrozenTrial) -> Trial:
+    failure = trial.system_attrs.get("fail_reason", "") or trial.user_attrs.get("error", "")
+    steps = trial.intermediate_values
+    loss = trial.value if trial.value is not None else steps[max(steps)] if steps else None
+    state = STATES.get(trial.state.name, "failed")
+    return Trial(trial.number, state, loss, trial.params, str(failure))
 
 
 def _folds(examples: Examples, search: SearchPlan, seed: int) -> list[Fold]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,9 +62,10 @@ def tuned(
     learner: Guess | None = None,
     clock: FakeClock | None = None,
     told: list[Trial] | None = None,
+    journal: Path | None = None,
 ) -> Tuned:
     heard = [] if told is None else told
-    of = the_examples(), {"bias": 2.0}, 7, search, clock or FakeClock(), heard.append
+    of = the_examples(), {"bias": 2.0}, 7, search, clock or FakeClock(), heard.append, journal
     return tune(learner or Guess(), *of)
 
 
@@ -183,3 +185,35 @@ def test_a_space_that_makes_no_sense_is_refused_by_name(search: str, says: str) 
     )
     with pytest.raises(spec.Mistakes, match=says):
         spec.parse(text, "sea.yaml")
+
+
+class Killed(BaseException):
+    """What no search catches, as no process catches a SIGKILL."""
+
+
+class Mortal(Guess):
+    """Is killed in the midst of its fit number `last`."""
+
+    def __init__(self, last: int) -> None:
+        super().__init__()
+        self.last = last
+
+    def fit(self, examples: Examples, params: Mapping[str, Any], seed: int) -> Learnt:
+        if self.fits + 1 == self.last:
+            raise Killed
+        return super().fit(examples, params, seed)
+
+
+def test_a_search_that_was_killed_goes_on_with_the_trial_that_was_cut_off(tmp_path: Path) -> None:
+    journal, before, after = tmp_path / "searches" / "r1.journal", list[Trial](), list[Trial]()
+    with pytest.raises(Killed):
+        tuned(SEARCH, learner=Mortal(last=14), told=before, journal=journal)
+    learner = Guess()
+    found = tuned(SEARCH, learner=learner, told=after, journal=journal)
+    done = [trial for trial in found.trials if trial.state == "complete"]
+    assert [trial.number for trial in before] == [0, 1, 2, 3, 4, 5]
+    assert len(done) == SEARCH.trials and learner.fits == 2 * (SEARCH.trials - 6)
+    assert after[0].number == 7  # 6 was cut off: its parameters are tried again first
+    assert found.loss == min(trial.loss for trial in done if trial.loss is not None)
+    assert found.own_loss == before[0].loss
+    assert not journal.exists()
