@@ -40,6 +40,26 @@ class Standing:
         return not self.missing
 
 
+class FirstRun:
+    """Whether the pipeline's first run is open: a model's making takes seconds, in which a replay
+    would send days of rows that no model answers.
+    """
+
+    def __init__(self, broker: Broker, name: str) -> None:
+        self._broker, self._name, self._over = broker, name, False
+
+    def open(self) -> bool:
+        if self._over:
+            return False
+        resolved = events(self._broker, topics.RETRAIN_RESOLVED.topic(), self._name)
+        begun = {e.message.run_id for e in resolved if e.message.outcome == "accepted"}
+        if not begun:
+            return False
+        finished = events(self._broker, topics.RUN_FINISHED.topic(), self._name)
+        self._over = any(each.message.outcome == "released" for each in finished)
+        return not self._over and bool(begun - {each.message.run_id for each in finished})
+
+
 class Starting:
     """Which loops of a pipeline no replica has said to run, by the pulses from now on."""
 

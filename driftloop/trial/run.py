@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from driftloop.client.standing import Standing, Starting, standing
+from driftloop.client.standing import FirstRun, Standing, Starting, standing
 from driftloop.kit.broker import Broker, TopicSpec
 from driftloop.kit.clock import Clock
 from driftloop.kit.errors import Refused, Unavailable
@@ -19,7 +19,7 @@ from driftloop.kit.topic import Emit
 from driftloop.spec import Pipeline
 from driftloop.trial.events import Events, topics
 
-SLICE = 500  # events between two acknowledgements
+SLICE = 200  # events between two acknowledgements
 START_S = 90.0  # loops run after some 3 s; some 15 s where kernels must be compiled
 DRAIN_S = 180.0  # after the last event: a run may be open
 LOOK_S = 0.5
@@ -69,8 +69,10 @@ def started(broker: Broker, name: str, clock: Clock) -> None:
 
 
 def sent(broker: Broker, name: str, told: Events, pace: Pace, clock: Clock, tell: Tell) -> int:
-    """All events; `tell(sent, of)` after each part. The time of the last one."""
-    frame, names = told.frame, topics(name)
+    """All events, none while the first run is open; `tell(sent, of)` after each part. The time of
+    the last one.
+    """
+    frame, names, first = told.frame, topics(name), FirstRun(broker, name)
     due_s, begun_s = pace.due_s(frame["time_us"], frame["stream"]), clock.seconds()
     for start in range(0, frame.height, SLICE):
         part = frame.slice(start, SLICE)
@@ -82,7 +84,16 @@ def sent(broker: Broker, name: str, told: Events, pace: Pace, clock: Clock, tell
             [Emit(names[s], v.encode(), k.encode()) for s, k, v in zip(*columns, strict=True)]
         )
         tell(start + part.height, frame.height)
+        begun_s += _waited_s(first, clock)
     return int(frame["time_us"][-1])
+
+
+def _waited_s(first: FirstRun, clock: Clock) -> float:
+    """How long the first run was waited for, DRAIN_S at most."""
+    began_s = clock.seconds()
+    while first.open() and clock.seconds() - began_s < DRAIN_S:
+        clock.sleep(LOOK_S)
+    return clock.seconds() - began_s
 
 
 def drained(broker: Broker, pipeline: Pipeline, end_us: int, clock: Clock) -> Standing:

@@ -203,6 +203,11 @@ def test_a_run_that_is_retried_reuses_what_was_fitted_and_is_shown_as_a_graph(
     run: Run, looped: Looped
 ) -> None:
     stream = looped.stream
+
+    def all_ended() -> bool:  # else the wish would be coalesced into the open run
+        return all(each["finished"] for each in told(run("runs", stream, "--json")))
+
+    eventually(all_ended, within_s=60, every_s=0.5)
     ended = [each for each in told(run("runs", stream, "--json")) if each["trained"]]
     old = next(each["opened"]["run_id"] for each in ended if each["opened"]["trigger"] == "drift")
     request = told(run("runs", "retry", old, "--json"))["request_id"]
