@@ -11,6 +11,7 @@ from driftloop.cli import (
     backtest,
     data,
     health,
+    mlflow,
     models,
     pipelines,
     plugin,
@@ -56,6 +57,7 @@ data.add_to(app)
 records.add_to(app)
 runs.add_to(app)
 plugin.add_to(app)
+mlflow.add_to(app)
 backtest.add_to(app)
 health.add_to(app)
 trying.add_to(app)

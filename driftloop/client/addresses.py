@@ -72,6 +72,19 @@ def redacted(text: str) -> str:
     return Redactor(secrets_of(os.environ)).text(text)
 
 
+def environment(always: Mapping[str, str], unless_said: Mapping[str, str]) -> dict[str, str]:
+    """Of a program of others that is started from here: ours, with what it is told always, and
+    what only where nobody has said otherwise.
+    """
+    return {**unless_said, **os.environ, **always}
+
+
+def installed_beside(name: str, folder: Path | None = None) -> Path | None:
+    """The Python of an environment of its own, `var/peers/NAME` upwards of `folder`."""
+    pythons = (var / "peers" / name / "bin" / "python" for var in _vars(folder or Path.cwd()))
+    return next((each for each in pythons if each.is_file()), None)
+
+
 def last_report(folder: Path) -> Path:
     """The newest `var/*/report.html` upwards of `folder`. Refused: there is none."""
     reports = [report for var in _vars(folder) for report in var.glob("*/report.html")]

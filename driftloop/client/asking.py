@@ -17,6 +17,7 @@ from driftloop.contracts.model_pb2 import Given, ModelTrained, OffsetRange, Span
 from driftloop.contracts.registry_pb2 import (
     ApplyRequest,
     ArtifactChunk,
+    ArtifactRequest,
     CollectRequest,
     DecideRequest,
     GetRunRequest,
@@ -278,6 +279,17 @@ class Asking:
         request = TrainRequest(pipeline=pipeline, reason=reason, by=person(), given=given)
         with self._calls.training() as training:
             return training.Train(request, timeout=DEADLINE_S).request_id
+
+    def artifact(self, digest: str) -> bytes:
+        """The file of a model, by the sha256 of its bytes. Refused: it is not kept any more, or
+        what came is not it.
+        """
+        with self._calls.registry() as registry:
+            chunks = registry.Download(ArtifactRequest(digest=digest), timeout=UPLOAD_S)
+            data = b"".join(chunk.data for chunk in chunks)
+        if (found := hashlib.sha256(data).hexdigest()) != digest:
+            raise Refused(f"artifact {digest[:12]} hashes to {found[:12]}", status="DATA_LOSS")
+        return data
 
     def retrain(
         self,

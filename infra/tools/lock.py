@@ -22,7 +22,8 @@ COMPILE = (
 # Each after the one that it must agree with. Peers are programs of others that only speak with us.
 # Those of images each have a part of what the services stand on, for one service or one layer.
 LOCKS = (
-    *(("build", None), ("cpu", None), ("dev", "cpu"), ("gpu", "cpu"), ("peers/triton", None)),
+    *(("build", None), ("cpu", None), ("dev", "cpu"), ("gpu", "cpu")),
+    *(("peers/triton", None), ("peers/mlflow", None), ("peers/mlflow-server", "peers/mlflow")),
     *((f"images/{layer}", "cpu") for layer in ("common", "columns", "kernels", "frames")),
     *((f"images/{name}", "cpu") for name in ("registry", "ingestion", "features", "serving")),
     *((f"images/{name}", "cpu") for name in ("training", "evaluation", "monitor", "live", "web")),

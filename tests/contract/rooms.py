@@ -249,6 +249,22 @@ ROOMS: Sequence[Room] = (
         "frames in, text and events out; a client of whatever stack there is",
     ),
     Room(
+        r"driftloop\.mlflow\.within",
+        ("mlflow", "mlflow.*", "onnx", "yaml", "google.protobuf.*"),
+        why="MLflow's client, in a process and mostly an environment of its own",
+    ),
+    Room(
+        r"driftloop\.mlflow(\..*)?",
+        ("driftloop.mlflow", "driftloop.mlflow.*", "driftloop.client", "driftloop.client.*", *KIT),
+        (*CLOCKS, "socket"),
+        "a client of ours beside one of MLflow's",
+    ),
+    Room(
+        r"driftloop\.cli\.mlflow",
+        ("driftloop.cli.*", "driftloop.mlflow", "driftloop.mlflow.*", "typer", "typer.*"),
+        why="MLflow's door",
+    ),
+    Room(
         r"driftloop\.cli\.plugin",
         ("driftloop.cli.*", "driftloop.client", "driftloop.plugins.scaffold", "typer", "typer.*"),
         why="writes what the scaffold says",
