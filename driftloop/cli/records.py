@@ -4,16 +4,33 @@ again to the byte, and which rows no model may learn from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import threading
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
+from rich.live import Live
 
 from driftloop.cli.models import parse_model
-from driftloop.cli.show import TROUBLE, Json, PipelineName, as_json, client, table, wall
+from driftloop.cli.show import (
+    TROUBLE,
+    Json,
+    PipelineName,
+    as_json,
+    client,
+    console,
+    table,
+    tabled,
+    wall,
+)
 from driftloop.client import Client, Refused
-from driftloop.client.plain import iso
+from driftloop.client.plain import Plain, iso
 
+SHOWN = 30  # trials in the live view
+TRIAL = (
+    "run", "candidate", "trial", "state", "loss", "s", "attempt", "worker", "params", "error",
+)  # fmt: skip
 At = "event time, ISO 8601; UTC without a zone"
 
 
@@ -60,23 +77,37 @@ def trials(
     ctx: typer.Context,
     pipeline: PipelineName,
     run_id: Annotated[str, typer.Option("--run", help="of one run; else of all")] = "",
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="live, until Ctrl-C")] = False,
     as_program: Json = False,
 ) -> None:
     """What searches for parameters have tried, and what came of each: as they go."""
-    found = client(ctx).trials(pipeline, run_id)
+    asked = client(ctx)
     if as_program:
-        as_json(found)
+        as_json(asked.trials(pipeline, run_id))
         return
-    rows = [
-        [
-            one["run_id"], one["candidate"], one["number"], one["state"], one["loss"],
-            ", ".join(f"{name} {value}" for name, value in (one["params"] or {}).items()),
-            one["error"],
-        ]
-        for one in found
+    if follow:
+        _live(asked, pipeline, run_id)
+        return
+    rows = [_trial(one) for one in asked.trials(pipeline, run_id)]
+    table(TRIAL, rows, f"trials of {pipeline}")
+
+
+def _live(asked: Client, pipeline: str, run_id: str) -> None:
+    """The newest trials, drawn anew each second."""
+    stop = threading.Event()
+    with contextlib.suppress(KeyboardInterrupt), Live(console=console()) as live:
+        while True:
+            rows = [_trial(one) for one in asked.trials(pipeline, run_id)[-SHOWN:]]
+            live.update(tabled(TRIAL, rows, f"trials of {pipeline}"))
+            stop.wait(1.0)
+
+
+def _trial(told: Plain) -> Sequence[object]:
+    params = ", ".join(f"{name} {value}" for name, value in (told["params"] or {}).items())
+    return [
+        told["run_id"], told["candidate"], told["number"], told["state"], told["loss"],
+        told["seconds"], told["attempt"], told["worker"], params, told["error"],
     ]  # fmt: skip
-    heads = ["run", "candidate", "trial", "state", "loss", "params", "error"]
-    table(heads, rows, f"trials of {pipeline}")
 
 
 def rebuild(

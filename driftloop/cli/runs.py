@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from rich.text import Text
 
 from driftloop.cli.show import Json, as_json, client, console, table, wall
 from driftloop.client import Refused
+from driftloop.client.plain import Plain
 from driftloop.client.status import run_row
 from driftloop.client.story import Step
 
@@ -29,6 +31,9 @@ def runs(
     where: Annotated[
         str, typer.Option(help="only those: 'outcome = rejected AND trigger = drift'")
     ] = "",
+    html: Annotated[
+        Path | None, typer.Option(help="show: its report, with Optuna's plots, as that file")
+    ] = None,
     as_program: Json = False,
 ) -> None:
     """The training runs, the oldest first. `show`: one as a graph of its steps; `cancel` ends one
@@ -37,7 +42,7 @@ def runs(
         case [pipeline]:
             _list(ctx, pipeline, newest, where, as_program)
         case ["show", run_id]:
-            _show(ctx, run_id, as_program)
+            _show(ctx, run_id, html, as_program)
         case ["cancel", run_id]:
             client(ctx).cancel(run_id)
             _said(as_program, {"cancelled": run_id}, f"{run_id} is cancelled")
@@ -93,7 +98,7 @@ def _list(ctx: typer.Context, pipeline: str, newest: int, where: str, as_program
     )
 
 
-def _show(ctx: typer.Context, run_id: str, as_program: bool) -> None:
+def _show(ctx: typer.Context, run_id: str, html: Path | None, as_program: bool) -> None:
     asked = client(ctx)
     run = asked.run(run_id)
     opened = run["opened"]
@@ -103,6 +108,8 @@ def _show(ctx: typer.Context, run_id: str, as_program: bool) -> None:
         if run_id == step.run_id or opened["request_id"] == step.thread
     ]
     tried = asked.trials(opened["pipeline"], run_id)
+    if html is not None:
+        html.write_text(_report(run, steps, tried), "utf-8")
     if as_program:
         as_json({"run": run, "steps": steps, "trials": tried})
         return
@@ -111,6 +118,18 @@ def _show(ctx: typer.Context, run_id: str, as_program: bool) -> None:
     console().print(Text(head + (f" as version {row['version']}" if row["version"] else "")))
     for line in graph(steps, len(tried)):
         console().print(Text(line))
+
+
+def _report(run: Plain, steps: Sequence[Step], tried: Sequence[Plain]) -> str:
+    """Its libraries take a second to load, and no other command wants them."""
+    try:
+        from driftloop.plots.run import page
+    except ModuleNotFoundError as error:
+        raise Refused(
+            f"--html draws with Optuna and Plotly, and {error.name} is not installed here: "
+            "pip install 'driftloop[plots]'"
+        ) from error
+    return page(run, steps, tried)
 
 
 def graph(steps: Sequence[Step], trials: int) -> list[str]:

@@ -84,6 +84,15 @@ def table(
     if not rows:
         typer.echo(f"{title or 'nothing'}: none")
         return
+    console().print(tabled(columns, rows, title))
+
+
+def tabled(
+    columns: Mapping[str, Sequence[object]] | Sequence[str],
+    rows: Sequence[Sequence[object]],
+    title: str = "",
+) -> Table:
+    """The same, for a view that is drawn anew."""
     drawn = Table(
         title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False
     )
@@ -92,7 +101,7 @@ def table(
         drawn.add_column(name, justify="right" if right else "left", overflow="fold")
     for row in rows:
         drawn.add_row(*(cell(part) for part in row))
-    console().print(drawn)
+    return drawn
 
 
 def cell(value: object) -> str:

@@ -53,12 +53,17 @@ def lineage(model: Plain, runs: Sequence[Plain], statistics: Iterable[Statistics
 
 
 def trials(told: Iterable[TrainingProgress], run_id: str) -> list[Plain]:
-    """Sets of parameters that were tried, in the order of the log; `run_id` empty: of all runs."""
-    return [
-        {"run_id": one.run_id, "candidate": one.candidate} | plain(one.trial)
+    """Sets of parameters that were tried, in the order in which they began, each as it was told
+    last; `run_id` empty: of all runs.
+    """
+    found = {
+        (one.run_id, one.candidate, one.trial.number): (
+            {"run_id": one.run_id, "candidate": one.candidate} | plain(one.trial)
+        )
         for one in told
         if one.HasField("trial") and run_id in ("", one.run_id)
-    ]
+    }
+    return list(found.values())
 
 
 def _run_id(run: Plain) -> str:

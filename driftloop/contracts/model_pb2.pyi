@@ -49,7 +49,7 @@ class Window(_message.Message):
     def __init__(self, ranges: _Optional[_Iterable[_Union[OffsetRange, _Mapping[str, object]]]] = ..., start_us: _Optional[int] = ..., end_us: _Optional[int] = ..., rows: _Optional[int] = ..., rows_sha256: _Optional[str] = ..., from_us: _Optional[int] = ..., to_us: _Optional[int] = ..., without: _Optional[_Iterable[_Union[Span, _Mapping[str, object]]]] = ...) -> None: ...
 
 class Tuning(_message.Message):
-    __slots__ = ("trials", "pruned", "failed", "loss", "own_loss", "sampler", "stopped")
+    __slots__ = ("trials", "pruned", "failed", "loss", "own_loss", "sampler", "stopped", "workers", "kept", "chance")
     TRIALS_FIELD_NUMBER: _ClassVar[int]
     PRUNED_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
@@ -57,6 +57,9 @@ class Tuning(_message.Message):
     OWN_LOSS_FIELD_NUMBER: _ClassVar[int]
     SAMPLER_FIELD_NUMBER: _ClassVar[int]
     STOPPED_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    CHANCE_FIELD_NUMBER: _ClassVar[int]
     trials: int
     pruned: int
     failed: int
@@ -64,7 +67,10 @@ class Tuning(_message.Message):
     own_loss: float
     sampler: str
     stopped: str
-    def __init__(self, trials: _Optional[int] = ..., pruned: _Optional[int] = ..., failed: _Optional[int] = ..., loss: _Optional[float] = ..., own_loss: _Optional[float] = ..., sampler: _Optional[str] = ..., stopped: _Optional[str] = ...) -> None: ...
+    workers: int
+    kept: int
+    chance: str
+    def __init__(self, trials: _Optional[int] = ..., pruned: _Optional[int] = ..., failed: _Optional[int] = ..., loss: _Optional[float] = ..., own_loss: _Optional[float] = ..., sampler: _Optional[str] = ..., stopped: _Optional[str] = ..., workers: _Optional[int] = ..., kept: _Optional[int] = ..., chance: _Optional[str] = ...) -> None: ...
 
 class Given(_message.Message):
     __slots__ = ("name", "digest", "bytes", "note")

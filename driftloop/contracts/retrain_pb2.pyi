@@ -117,18 +117,28 @@ class TrainingProgress(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., pipeline: _Optional[str] = ..., generation: _Optional[int] = ..., stage: _Optional[str] = ..., candidate: _Optional[str] = ..., done: _Optional[float] = ..., rows: _Optional[int] = ..., seconds: _Optional[float] = ..., trial: _Optional[_Union[Trial, _Mapping[str, object]]] = ...) -> None: ...
 
 class Trial(_message.Message):
-    __slots__ = ("number", "state", "loss", "params", "error")
+    __slots__ = ("number", "state", "loss", "params", "error", "losses", "attempt", "worker", "seconds", "kept")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     LOSS_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    LOSSES_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
     number: int
     state: str
     loss: float
     params: _struct_pb2.Struct
     error: str
-    def __init__(self, number: _Optional[int] = ..., state: _Optional[str] = ..., loss: _Optional[float] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, object]]] = ..., error: _Optional[str] = ...) -> None: ...
+    losses: _containers.RepeatedScalarFieldContainer[float]
+    attempt: int
+    worker: str
+    seconds: float
+    kept: bool
+    def __init__(self, number: _Optional[int] = ..., state: _Optional[str] = ..., loss: _Optional[float] = ..., params: _Optional[_Union[_struct_pb2.Struct, _Mapping[str, object]]] = ..., error: _Optional[str] = ..., losses: _Optional[_Iterable[float]] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., seconds: _Optional[float] = ..., kept: _Optional[bool] = ...) -> None: ...
 
 class ServingAcknowledged(_message.Message):
     __slots__ = ("pipeline", "generation", "version", "digest", "replica", "partitions", "calls", "at_ms", "run_id")

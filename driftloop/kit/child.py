@@ -240,6 +240,7 @@ def _die_with_parent(lifeline: Connection) -> None:
     """The parent holds the other end of `lifeline` and sends nothing: its end is the parent's.
     Linux's signal for the death of the fork server comes beside it, for a child that never lets
     another thread run."""
+    multiprocessing.current_process().daemon = False  # its own children end with it as it with us
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent decides
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

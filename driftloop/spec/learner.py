@@ -51,6 +51,7 @@ Choices = Annotated[tuple[Scalar, ...], Field(strict=False, min_length=1, max_le
 class Search(Strict):
     """Parameters that are chosen by trials at each retrain. `validation`: rolling (origin) and
     blocked leave a gap as long as the target's horizon; kfold and stratified mix rows of all times.
+    `workers`: processes that try at the same time on each replica; one finds the same each time.
     """
 
     space: Annotated[dict[str, Choices | Span], Field(min_length=1, max_length=30)]
@@ -60,6 +61,7 @@ class Search(Strict):
     pruner: Literal["median", "hyperband", "asha", "none"] = "median"
     validation: Literal["rolling", "blocked", "kfold", "stratified"] = "rolling"
     folds: Annotated[int, Field(ge=2, le=20)] = 3
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
 
     @model_validator(mode="after")
     def _listed(self) -> Self:

@@ -56,7 +56,7 @@ def paper(
     marks_s: Sequence[float] = (),
 ) -> str:
     """The whole file. `lines`: name → a value for each of `times_s`, drawn where a part has the
-    element `plot()`; `marks_s`: dashed lines.
+    element `plot()`, none: no chart; `marks_s`: dashed lines.
     """
     figures = {
         "columns": [times_s, *lines.values()],
@@ -66,13 +66,16 @@ def paper(
     }
     library = (PLOT / "uPlot.esm.js").read_text("utf-8").rpartition("export {")[0]
     data = json.dumps(figures).replace("<", "\\u003c")
+    drawn = (
+        f'<script type="application/json" id="figures">{data}</script>'
+        f'<script type="module">{library}{DRAW}</script>'
+    )
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>{escape(title)}</title><style>{(PLOT / 'uPlot.min.css').read_text('utf-8')}"
         f"{STYLE}</style><body><h1>{escape(title)}</h1>{''.join(parts)}"
-        f'<script type="application/json" id="figures">{data}</script>'
-        f'<script type="module">{library}{DRAW}</script></body></html>\n'
+        f"{drawn if lines else ''}</body></html>\n"
     )
 
 

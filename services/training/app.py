@@ -32,7 +32,7 @@ from services.training.housekeeping import Housekeeping, Models
 from services.training.jobs import Command, Dataset, Order
 from services.training.meter import Meter
 from services.training.online import LinePlan
-from services.training.plan import GivenPlan, LearnerPlan, Places, Plan, SearchPlan
+from services.training.plan import GivenPlan, LearnerPlan, Places, Plan, Searching, SearchPlan
 from services.training.rpc import Doors
 
 FIT = "services.training.fit"
@@ -132,7 +132,7 @@ class Foundry:
         if declared is None:  # removed since it was asked for
             return None
         plan = _plan(run, declared, window, change_us)
-        plan = replace(plan, searches=str(self._kit.data / "searches"))
+        plan = replace(plan, searching=_searching(self._config, self._kit))
         return self._children.start(
             run.run_id,
             f"{FIT}:fit",
@@ -239,6 +239,11 @@ class Records:
         )
 
 
+def _searching(config: Config, kit: Kit) -> Searching:
+    folder = str(kit.data / "searches")
+    return Searching(folder, config.studies, kit.replica, config.workers_max, config.memory_mb_max)
+
+
 def _plan(run: Run, declared: Declared, window: Dataset, change_us: int | None) -> Plan:
     pipeline = declared.pipeline
     lines = [one for one in _lines(declared) if window.line in ("", one.name)]
@@ -326,6 +331,7 @@ def _search(one: spec.Learner, target: spec.Target) -> SearchPlan | None:
         asked.validation,
         asked.folds,
         target.horizon,
+        asked.workers,
     )
 
 

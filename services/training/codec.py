@@ -132,11 +132,25 @@ def progress(run: Run, report: Mapping[str, Any]) -> TrainingProgress:
         rows=int(report.get("rows", 0)),
         seconds=float(report.get("seconds", 0.0)),
     )
-    if trial := report.get("trial"):
-        number, state, error = trial["number"], trial["state"], trial["error"]
-        message.trial.CopyFrom(Trial(number=number, state=state, loss=trial["loss"], error=error))
-        message.trial.params.update(dict(trial["params"]))
+    if said := report.get("trial"):
+        _tell(message.trial, said, run.run_id)
     return message
+
+
+def of_trial(trial: Trial) -> str:
+    """Of an event's id: each state of a trial is told once, however often it is sent."""
+    passing = trial.state in ("running", "killed")
+    return f"-{trial.number}" + (f"-{trial.state}-{trial.attempt}" if passing else "")
+
+
+def _tell(trial: Trial, said: Mapping[str, Any], run_id: str) -> None:
+    for name in ("number", "state", "error", "attempt", "worker", "seconds"):
+        setattr(trial, name, said[name])
+    if said["loss"] is not None:
+        trial.loss = said["loss"]
+    trial.losses.extend(said["losses"])
+    trial.params.update(dict(said["params"]))
+    trial.kept = said["run_id"] != run_id
 
 
 def _wrong(message: RetrainRequested, partitions: int) -> str:

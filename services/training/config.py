@@ -23,6 +23,15 @@ class Config:
     answer_seconds_max: float = setting(
         10.0, above=0.0, why="wait for a call's transaction: twice the broker's limit"
     )
+    studies: str = setting(
+        "",
+        why="URL of a database of trials (postgresql+pg8000://…) that replicas share; none: "
+        "journals in DRIFTLOOP_DATA",
+    )
+    workers_max: int = setting(
+        2, at_least=1, at_most=256, why="of one search here, whatever its pipeline file says; "
+        "each may take as much memory as a fit",
+    )  # fmt: skip
     archive: str = setting(
         "",
         why="folder or URL (s3://bucket/folder) of archived windows, to be kept; "

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import lightgbm  # noqa: F401  # loaded here, once, for all children
@@ -21,34 +20,31 @@ import sklearn.ensemble  # noqa: F401  # the same
 import xgboost  # noqa: F401  # the same
 
 from driftloop import dataset
-from driftloop.contracts.model_pb2 import Candidate, ModelTrained, Tuning, Window
+from driftloop.contracts.model_pb2 import Candidate, ModelTrained, Window
 from driftloop.dataset import Envelopes, Range, Rows
 from driftloop.event_times import narrowed
 from driftloop.kit import rpc, rpc_trace
 from driftloop.kit.broker import Broker
 from driftloop.kit.child import told
 from driftloop.kit.clock import Clock, SystemClock
-from driftloop.kit.errors import DriftloopError
 from driftloop.kit.events import to_json
 from driftloop.kit.kafka import KafkaBroker
 from driftloop.kit.trace import Steps
-from driftloop.plugins import LEARNERS, Examples, Unknown, find
+from driftloop.plugins import Examples
 from services.training.domain import cut, weights
 from services.training.domain import newest as newest_of
 from services.training.given import fits
-from services.training.learners import SHIPPED
+from services.training.kinds import PLAIN, chance_of, kind_of
 from services.training.learners.parity import differing, measured
 from services.training.made import THREADS, code_digest, cpu_features, libraries
 from services.training.online.candidates import candidates
 from services.training.plan import GivenPlan, LearnerPlan, Plan, SearchPlan, recipe
-from services.training.reuse import earlier, key, reused
+from services.training.reuse import earlier, key, reused, study_key
+from services.training.searching import Subject, searched, tuning
 from services.training.store import Store
-from services.training.tuning import Trial, tune
+from services.training.tuning import Trial
 
 CLASSES_MIN = 2  # one class, or one number, alone says nothing
-PLAIN = (ValueError, Unknown, DriftloopError)  # whose texts are meant for people
-EXTRAS = ("torch",)  # of the shipped ones: their libraries are no part of training's lock
-EXTRA = ": `make setup EXTRAS={0}`, or the image training-{0}"
 
 Report = Callable[[dict[str, Any]], None]
 Upload = Callable[[bytes], str]
@@ -226,39 +222,27 @@ class Workshop:
         learner: LearnerPlan, search: SearchPlan, rows: Rows, candidate: Candidate, done: float,
     ) -> LearnerPlan:  # fmt: skip
         """The learner with what was found. ValueError: nothing was."""
-        examples = _examples(rows, self._plan, learner)
+        plan, examples = self._plan, _examples(rows, self._plan, learner)
 
-        def tell(trial: Trial) -> None:
-            share = done + (trial.number + 1) / search.trials / len(self._plan.learners)
+        def tell(trial: Trial, ended: int) -> None:
+            share = done + ended / search.trials / len(plan.learners)
             self._tell("tuning", learner.name, min(share, 1.0), len(rows), asdict(trial))
 
         with self._steps.step("tune", learner.name, candidate=learner.name, rows=len(rows)):
-            kind = _kind(learner.kind)
-            folder = Path(self._plan.searches) if self._plan.searches else None
-            journal = folder and folder / f"{self._plan.run_id}-{learner.name}.journal"
-            of = examples, learner.params, learner.seed, search, self._clock, tell, journal
-            tuned = tune(kind(), *of)
-        states = [trial.state for trial in tuned.trials]
-        candidate.tuning.CopyFrom(
-            Tuning(
-                trials=len(states),
-                pruned=states.count("pruned"),
-                failed=states.count("failed"),
-                loss=tuned.loss,
-                own_loss=tuned.own_loss,
-                sampler=search.sampler,
-                stopped=tuned.stopped,
+            of = Subject(
+                plan.pipeline, plan.run_id, learner, examples, study_key(learner, candidate)
             )
-        )
-        candidate.params.update(dict(tuned.params))
-        return replace(learner, params=tuned.params, search=None)
+            found = searched(of, search, plan.searching, self._clock, tell)
+        candidate.tuning.CopyFrom(tuning(found, search, plan.run_id))
+        candidate.params.update(dict(found.params))
+        return replace(learner, params=found.params, search=None)
 
     def _make(self, learner: LearnerPlan, rows: Rows, candidate: Candidate, done: float) -> None:
         """Fit, export, check, upload. ValueError and its like: why there is no model."""
         examples = _examples(rows, self._plan, learner)
         began_s = self._clock.seconds()
         with self._steps.step("fit", learner.name, candidate=learner.name, rows=len(rows)):
-            kind = _kind(learner.kind)
+            kind = kind_of(learner.kind)
             candidate.chance = chance_of(kind)
             learnt = kind().fit(examples, learner.params, learner.seed)
         candidate.fit_s = self._clock.seconds() - began_s
@@ -322,25 +306,6 @@ class Workshop:
                 "seconds": self._clock.seconds() - self._began_s,
             }
         )
-
-
-def _kind(name: str) -> Any:
-    """The learner's class. Unknown: there is none; ValueError: its library is not installed."""
-    try:
-        return find(LEARNERS, name, SHIPPED)
-    except ModuleNotFoundError as error:
-        raise ValueError(
-            f"kind: {name} needs {error.name}, which is not installed where training runs"
-            + (EXTRA.format(name) if name in EXTRAS else "")
-        ) from error
-
-
-def chance_of(learner: Any) -> str:
-    """Why its models can't be made again to the byte, where it says so by `deterministic = False`
-    (driftloop.plugins.Learner); else empty."""
-    if getattr(learner, "deterministic", True):
-        return ""
-    return getattr(learner, "chance", "") or f"{learner.__name__} says that it is not deterministic"
 
 
 def _newest(window_us: int | None, fitted: Sequence[Range], envelopes: Envelopes) -> list[Range]:

@@ -232,7 +232,7 @@ class TrainingTask:
     def _progress(self, job: Job, report: Mapping[str, Any], now: Moment) -> Emit:
         message = codec.progress(job.run, report)
         name = f"{message.run_id}-{message.stage}-{message.candidate}-{message.rows}"
-        name += f"-{message.trial.number}" if message.HasField("trial") else ""
+        name += codec.of_trial(message.trial) if message.HasField("trial") else ""
         return said(PROGRESS, message, name, job, now)
 
     def _ended(self, job: Job, ended: Ended | None, now: Moment) -> Emit:

@@ -29,6 +29,20 @@ class SearchPlan:
     validation: str = "rolling"
     folds: int = 3
     gap_us: int = 0
+    workers: int = 1  # processes that try at the same time, on each replica
+
+
+@dataclass(frozen=True, slots=True)
+class Searching:
+    """Where trials are kept, and by how many they may be made. `folder`: of journals, and of rows
+    that workers read; none: in memory. `url`: a database instead, that replicas share.
+    """
+
+    folder: str = ""
+    url: str = ""
+    replica: str = ""
+    workers_max: int = 1
+    memory_mb_max: int = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +110,7 @@ class Plan:
     traceparent: str = ""  # what its steps are under
     times: Times = ALL  # which rows of `ranges` count
     given: GivenPlan | None = None
-    searches: str = ""  # folder of journals, by which a search that was killed goes on
+    searching: Searching = Searching()
     lines: Sequence[LinePlan] = ()  # online learners, whose newest snapshots are candidates
 
 

@@ -27,7 +27,8 @@ from driftloop.kit.kafka import KafkaBroker
 from driftloop.kit.objects import Objects
 from driftloop.plugins import LEARNERS, Unknown, find
 from services.training.domain import Limits
-from services.training.fit import Workshop, chance_of
+from services.training.fit import Workshop
+from services.training.kinds import chance_of
 from services.training.learners import SHIPPED
 from services.training.made import THREADS, code_digest, cpu_features, libraries
 from services.training.plan import LearnerPlan, Plan, of_recipe

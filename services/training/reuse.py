@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import grpc
 
@@ -35,6 +35,15 @@ def key(learner: LearnerPlan, candidate: Candidate) -> str:
         candidate.cpu,
     ]
     return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
+
+
+def study_key(learner: LearnerPlan, candidate: Candidate) -> str:
+    """Of all that makes a trial's loss: a budget that grows, or is used by more workers, goes on
+    with the same trials.
+    """
+    assert learner.search is not None, learner
+    search = replace(learner.search, trials=0, seconds=0.0, workers=0)
+    return key(replace(learner, search=search), candidate)
 
 
 def earlier(channel: grpc.Channel, pipeline: str) -> dict[str, Candidate]:

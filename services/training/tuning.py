@@ -1,43 +1,52 @@
-"""A learner's parameters chosen by trials: Optuna proposes, folds of the stream judge, and what
-can't win is pruned. Imported in the fit's child alone.
+"""What a trial of a learner's parameters is: Optuna proposes, folds of the stream judge, and what
+can't win is pruned. Imported in the fit's child, and in the workers that it starts.
 
 Each trial is fitted on the folds one after the other and reports its mean loss after each, which
 the pruner looks at. The first trial is the file's own parameters, so that a search never ends worse
-than none on its own folds.
+than none on its own folds. What trial n proposes follows from the seed, n and the trials that ended
+before it: so one worker finds the same in any number of attempts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import optuna
-from optuna.storages.journal import JournalFileBackend
 
 from driftloop.folds import Fold, blocked, k_folds, rolling_origin, stratified
-from driftloop.kit.clock import Clock
 from driftloop.plugins import Examples, Learner
 from services.training.plan import SearchPlan
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 TINY = float(np.finfo(np.float64).eps)
-STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
-Tell = Callable[["Trial"], None]
+ENDED = ("complete", "pruned", "failed")
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One set of parameters, as it is told. `loss` None: none came of it."""
+    """One set of parameters, as it is told. `loss` None: none came of it. `losses`: the mean after
+    each fold. `killed`: its worker died, and it will be tried again, as its next `attempt`.
+    """
 
     number: int
-    state: str  # complete, pruned, failed
+    state: str  # running, killed, complete, pruned, failed
     loss: float | None
     params: Mapping[str, Any]
     error: str = ""
+    losses: tuple[float, ...] = ()
+    attempt: int = 1
+    worker: str = ""
+    seconds: float = 0.0
+    run_id: str = ""  # that tried it
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,35 +62,8 @@ class Tuned:
     stopped: str  # trials, seconds, grid
 
 
-def tune(
-    learner: Learner,
-    examples: Examples,
-    params: Mapping[str, Any],
-    seed: int,
-    search: SearchPlan,
-    clock: Clock,
-    tell: Tell,
-    journal: Path | None = None,
-) -> Tuned:
-    """`journal`: a file that holds the trials as they end, so that a search which was killed goes
-    on; it is removed when the search has ended. ValueError: no trial gave a loss, or the rows can't
-    be parted.
-    """
-    folds = _folds(examples, search, seed)
-    if not folds:
-        raise ValueError(
-            f"{len(examples.times)} rows leave nothing to learn from {search.folds} folds with a "
-            "gap as long as the labels take"
-        )
-    bench = _Bench(learner, examples, params, seed, search, folds, clock, tell)
-    found = bench.searched(_study(search, seed, journal))
-    if journal is not None:
-        journal.unlink(missing_ok=True)
-    return found
-
-
-class _Bench:
-    """One search."""
+class Bench:
+    """Where a set of parameters is tried."""
 
     def __init__(
         self,
@@ -90,92 +72,107 @@ class _Bench:
         params: Mapping[str, Any],
         seed: int,
         search: SearchPlan,
-        folds: list[Fold],
-        clock: Clock,
-        tell: Tell,
     ) -> None:
-        self._learner, self._examples, self._folds = learner, examples, folds
+        """ValueError: the rows can't be parted."""
+        self._learner, self._examples = learner, examples
         self._params, self._seed, self._search = params, seed, search
-        self._clock, self._tell = clock, tell
-        self._told: list[Trial] = []
-
-    def searched(self, study: optuna.Study) -> Tuned:
-        search = self._search
-        self._told = [_trial(each) for each in study.trials if each.state.is_finished()]
-        own = {name: value for name, value in self._params.items() if name in search.space}
-        if own and search.sampler != "grid":
-            study.enqueue_trial(own, skip_if_exists=True)
-        end_s = self._clock.seconds() + search.seconds
-
-        def stop(study: optuna.Study, _: optuna.trial.FrozenTrial) -> None:
-            if self._clock.seconds() >= end_s:
-                study.stop()
-
-        _retry(study)
-        left = search.trials - len(self._told)
-        if left > 0:
-            study.optimize(self._loss, n_trials=left, callbacks=[self._heard, stop],
-                           catch=(Exception,))  # fmt: skip
-        best = [one for one in self._told if one.state == "complete" and one.loss is not None]
-        if not best:
+        self._folds = _folds(examples, search, seed)
+        if not self._folds:
             raise ValueError(
-                f"none of {len(self._told)} trials gave a loss; the first: {self._told[0].error}"
+                f"{len(examples.times)} rows leave nothing to learn from {search.folds} folds with "
+                "a gap as long as the labels take"
             )
-        won = min(best, key=lambda one: (one.loss, one.number))
-        assert won.loss is not None
-        own_loss = self._told[0].loss if own and search.sampler != "grid" else None
-        late = self._clock.seconds() >= end_s
-        stopped = "seconds" if late else "trials" if len(self._told) >= search.trials else "grid"
-        return Tuned({**self._params, **won.params}, won.loss, own_loss, tuple(self._told), stopped)
 
-    def _loss(self, trial: optuna.Trial) -> float:
+    def loss(self, trial: optuna.Trial) -> float:
+        """Mean over the folds. TrialPruned: it can't win."""
         params = {**self._params, **_asked(trial, self._search.space)}
+        known = trial.storage.get_trial(trial._trial_id).intermediate_values
         losses: list[float] = []
         for step, (train, test) in enumerate(self._folds):
             learnt = self._learner.fit(_part(self._examples, train), params, self._seed)
             tried = _part(self._examples, test)
             losses.append(_mean_loss(learnt.answers(tried.vectors), tried))
-            trial.report(float(np.mean(losses)), step)
+            if step not in known:  # of an attempt that was cut off
+                trial.report(float(np.mean(losses)), step)
             if step + 1 < len(self._folds) and trial.should_prune():
                 raise optuna.TrialPruned
         return float(np.mean(losses))
 
-    def _heard(self, _: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-        told = _trial(trial)
-        self._told.append(told)
-        self._tell(told)
+
+def best(trials: tuple[Trial, ...], params: Mapping[str, Any], stopped: str) -> Tuned:
+    """The least loss, the first of equal ones. `params`: the file's own. ValueError: no trial gave
+    one.
+    """
+    complete = [one for one in trials if one.state == "complete" and one.loss is not None]
+    if not complete:
+        why = trials[0].error if trials else "none was tried"
+        raise ValueError(f"none of {len(trials)} trials gave a loss; the first: {why}")
+    won = min(complete, key=lambda one: (one.loss, one.number))
+    assert won.loss is not None
+    first = next((one for one in trials if one.number == 0), None)
+    own = first.loss if first and _own(params, first.params) else None
+    return Tuned({**params, **won.params}, won.loss, own, trials, stopped)
 
 
-def _study(search: SearchPlan, seed: int, journal: Path | None) -> optuna.Study:
-    """A new one, or the one that the journal holds."""
-    storage: optuna.storages.BaseStorage | None = None
-    if journal is not None:
-        journal.parent.mkdir(parents=True, exist_ok=True)
-        storage = optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
-    return optuna.create_study(
-        storage=storage,
-        study_name="search",
-        load_if_exists=True,
-        direction="minimize",
-        sampler=_sampler(search, seed),
-        pruner=_pruner(search),
+def first_of(
+    search: SearchPlan, params: Mapping[str, Any], seed: int, number: int
+) -> dict[str, Any]:
+    """What trial `number` is told to try: of a grid its point, of others the file's own parameters
+    at first, then nothing.
+    """
+    if search.sampler == "grid":
+        return _point(search.space, seed, number)
+    own = {name: value for name, value in params.items() if name in search.space}
+    return own if number == 0 else {}
+
+
+def most(search: SearchPlan) -> int:
+    """How many trials there can be: a grid has an end."""
+    return min(search.trials, _points(search.space)) if search.sampler == "grid" else search.trials
+
+
+def sampler(search: SearchPlan, seed: int, number: int) -> optuna.samplers.BaseSampler:
+    """Of one trial alone, so that it doesn't matter what this process has drawn before."""
+    drawn = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+    if search.sampler == "tpe":
+        return optuna.samplers.TPESampler(seed=drawn)
+    return optuna.samplers.RandomSampler(drawn)
+
+
+def pruner(search: SearchPlan) -> optuna.pruners.BasePruner:
+    match search.pruner:
+        case "none":
+            return optuna.pruners.NopPruner()
+        case "hyperband":
+            return optuna.pruners.HyperbandPruner(1, search.folds, 2)
+        case "asha":
+            return optuna.pruners.SuccessiveHalvingPruner(1, 2)
+    return optuna.pruners.MedianPruner(n_startup_trials=3)
+
+
+def _own(params: Mapping[str, Any], tried: Mapping[str, Any]) -> bool:
+    return any(name in params for name in tried) and all(
+        params.get(name, value) == value for name, value in tried.items()
     )
 
 
-def _retry(study: optuna.Study) -> None:
-    """What a kill has cut off is asked again first."""
-    cut = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
-    for trial in cut:
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-        study.enqueue_trial(trial.params)
+def _points(space: Mapping[str, Any]) -> int:
+    return math.prod(len(choices) for choices in space.values())
 
 
-def _trial(trial: optuna.trial.FrozenTrial) -> Trial:
-    failure = trial.system_attrs.get("fail_reason", "") or trial.user_attrs.get("error", "")
-    steps = trial.intermediate_values
-    loss = trial.value if trial.value is not None else steps[max(steps)] if steps else None
-    state = STATES.get(trial.state.name, "failed")
-    return Trial(trial.number, state, loss, trial.params, str(failure))
+def _point(space: Mapping[str, Any], seed: int, number: int) -> dict[str, Any]:
+    """The grid's point, in an order that the seed gives and that a larger budget only prolongs:
+    steps round the ring of all points that meet each once.
+    """
+    count = _points(space)
+    start, step = (int(drawn) for drawn in np.random.default_rng(seed).integers(0, count, 2))
+    while math.gcd(step, count) != 1:
+        step += 1
+    at, point = (start + number * step) % count, {}
+    for name, choices in space.items():
+        at, chosen = divmod(at, len(choices))
+        point[name] = choices[chosen]
+    return point
 
 
 def _folds(examples: Examples, search: SearchPlan, seed: int) -> list[Fold]:
@@ -201,25 +198,6 @@ def _suggested(trial: optuna.Trial, name: str, one: Any) -> Any:
     if isinstance(low, int) and isinstance(high, int):
         return trial.suggest_int(name, low, high, log=log, step=step or 1)
     return trial.suggest_float(name, low, high, log=log, step=step)
-
-
-def _sampler(search: SearchPlan, seed: int) -> optuna.samplers.BaseSampler:
-    if search.sampler == "grid":
-        return optuna.samplers.GridSampler({n: list(one) for n, one in search.space.items()}, seed)
-    if search.sampler == "random":
-        return optuna.samplers.RandomSampler(seed)
-    return optuna.samplers.TPESampler(seed=seed)
-
-
-def _pruner(search: SearchPlan) -> optuna.pruners.BasePruner:
-    match search.pruner:
-        case "none":
-            return optuna.pruners.NopPruner()
-        case "hyperband":
-            return optuna.pruners.HyperbandPruner(1, search.folds, 2)
-        case "asha":
-            return optuna.pruners.SuccessiveHalvingPruner(1, 2)
-    return optuna.pruners.MedianPruner(n_startup_trials=3)
 
 
 def _part(examples: Examples, rows: npt.NDArray[np.int64]) -> Examples:

@@ -7,87 +7,24 @@ name.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-SERVICE = "(ingestion|features|serving|monitor|training|evaluation|registry)"
-DATA = ("numpy", "numpy.*", "pyarrow", "pyarrow.*", "polars", "msgspec", "msgspec.*")
-DECISION = (
-    "river",
-    "river.*",
-    "lightgbm",
-    "lightgbm.*",
-    "optuna",
-    "optuna.*",
-    "sklearn",
-    "sklearn.*",
-    "onnx",
-    "onnx.*",
-    "onnxruntime",
-    "onnxruntime.*",
-    "threadpoolctl",
-    "torch",
-    "torch.*",
-    "xgboost",
-    "xgboost.*",
-    "numba",
-    "numba.*",
+from tests.contract.grants import (
+    CLOCKS,
+    CONTRACTS,
+    DATA,
+    DECISION,
+    ERRORS,
+    KIT,
+    OWN,
+    PLUGINS,
+    PROTO,
+    RECORD,
+    SERVICE,
+    SPEC,
+    WEB,
+    Room,
 )
-PACKAGE = re.compile(rf"services(\.{SERVICE})?")
-CLOCKS = (
-    "time",
-    "os",
-    "logging",
-    "random",
-    "socket",
-)  # a decision takes these as arguments, or not at all
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """`where` is a regular expression over dotted module names; `may` are grants beside the
-    standard library.
-    """
-
-    where: str
-    may: Sequence[str]
-    bars: Sequence[str] = ()  # of the standard library
-    why: str = ""
-
-
-PROTO = ("google.protobuf", "google.protobuf.*")
-KIT = ("driftloop.kit", "driftloop.kit.*")
-OWN = ("services.{0}", "services.{0}.*")
-PLUGINS = ("driftloop.plugins", "driftloop.plugins.*")
-SPEC = ("driftloop.spec", "driftloop.spec.*")
-CONTRACTS = ("driftloop.contracts", "driftloop.contracts.*")
-ERRORS = (
-    "driftloop.kit.errors",
-    "driftloop.kit.envelope",
-    "driftloop.kit.topic",
-    "driftloop.kit.events",
-    "driftloop.kit.message",
-    "driftloop.kit.broker",
-    "driftloop.kit.task",
-    "driftloop.kit.trace",
-    "driftloop.kit.trace.*",
-)
-
-WEB = (
-    "driftloop.web",
-    "driftloop.web.*",
-    "driftloop.client",
-    "driftloop.client.*",
-    "driftloop.statistics",
-    "driftloop",
-    *CONTRACTS,
-    *KIT,
-    *SPEC,
-    *DATA,
-)
-
-RECORD = ("driftloop", "driftloop.dataset", "driftloop.archive", "driftloop.event_times")
 
 ROOMS: Sequence[Room] = (
     Room(r"driftloop\.contracts(\..*)?", (*PROTO, "grpc", "driftloop.kit.topic", *CONTRACTS)),
@@ -207,6 +144,17 @@ ROOMS: Sequence[Room] = (
         "a client like any other: topics in, sections out",
     ),
     Room(
+        r"driftloop\.plots(\..*)?",
+        (
+            "driftloop.plots.*",
+            "driftloop.web.paper",
+            "driftloop.client.story",
+            "optuna",
+            "optuna.*",
+        ),
+        why="a run's report, by Optuna's own plots",
+    ),
+    Room(
         r"driftloop\.plugins(\..*)?",
         ("driftloop.plugins", "driftloop.plugins.*", "numpy", "numpy.*"),
     ),
@@ -288,6 +236,7 @@ ROOMS: Sequence[Room] = (
     Room(
         r"driftloop\.cli(\..*)?",
         (
+            "driftloop.plots.*",
             "driftloop.cli",
             "driftloop.cli.*",
             "driftloop.client",
@@ -364,7 +313,8 @@ ROOMS: Sequence[Room] = (
         "the record of lines",
     ),
     Room(
-        rf"services\.{SERVICE}\.(onnx|learners.*|fit.*|tuning|given|rebuild|export.*)",
+        rf"services\.{SERVICE}\.(onnx|learners.*|fit.*|tuning|studies|searching|crew"
+        rf"|given|rebuild|export.*)",
         (
             *OWN,
             *CONTRACTS,

@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from tests.contract.rooms import NEVER, PACKAGE, ROOMS, Room
+from tests.contract.grants import PACKAGE, Room
+from tests.contract.rooms import NEVER, ROOMS
 from tests.contract.sources import Source, parsed, written
 
 

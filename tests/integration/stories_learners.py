@@ -14,6 +14,7 @@ from driftloop.kit.clock import FakeClock
 from driftloop.kit.events import to_json
 from driftloop.plugins import Examples, Learnt
 from services.training import fit as training
+from services.training import kinds
 from services.training.learners import SHIPPED
 from tests.unit.training.examples import a_log
 
@@ -37,7 +38,7 @@ class AtFault:
 
 def fit(argument: dict[str, Any], report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """As services.training.fit, but for where rows come from and models go."""
-    vars(training)["SHIPPED"] = {**SHIPPED, "at-fault": AT_FAULT}
+    vars(kinds)["SHIPPED"] = {**SHIPPED, "at-fault": AT_FAULT}
     upload = lambda model: hashlib.sha256(model).hexdigest()  # noqa: E731
     workshop = training.Workshop(argument["plan"], upload, report, FakeClock())
     return {"trained": to_json(workshop.run(a_log(500))), "spans": []}

@@ -18,7 +18,7 @@ import pytest
 
 from driftloop.plugins import LEARNERS, Examples, Learnt, find
 from driftloop.spec.learners import ESTIMATORS, SHIPPED, target_kind
-from services.training.fit import EXTRAS
+from services.training.kinds import EXTRAS
 from services.training.learners import SHIPPED as MADE
 from services.training.learners.parity import PARITY_MAX, measured
 from tests.unit.training.examples import NAMES, WIDTH, made

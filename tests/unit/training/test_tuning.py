@@ -18,8 +18,10 @@ from driftloop.kit.clock import FakeClock
 from driftloop.plugins import Examples, Learnt
 from services.training.domain import Limits
 from services.training.fit import Workshop
-from services.training.plan import LearnerPlan, Plan, SearchPlan
-from services.training.tuning import Trial, Tuned, tune
+from services.training.plan import LearnerPlan, Plan, Searching, SearchPlan
+from services.training.searching import Hunt
+from services.training.studies import Study, storage_of
+from services.training.tuning import Bench, Trial, Tuned
 from tests.support.loop import sea_yaml
 from tests.unit.training.examples import NAMES, a_log, made, whole
 
@@ -62,11 +64,20 @@ def tuned(
     learner: Guess | None = None,
     clock: FakeClock | None = None,
     told: list[Trial] | None = None,
-    journal: Path | None = None,
+    folder: Path | None = None,
+    run_id: str = "run-1",
 ) -> Tuned:
-    heard = [] if told is None else told
-    of = the_examples(), {"bias": 2.0}, 7, search, clock or FakeClock(), heard.append, journal
-    return tune(learner or Guess(), *of)
+    """By one process; `told`: of trials that have ended."""
+    params, seed, heard = {"bias": 2.0}, 7, [] if told is None else told
+    bench = Bench(learner or Guess(), the_examples(), params, seed, search)
+    storage = storage_of(Searching(str(folder) if folder else ""), "sea.guess")
+    study = Study(storage, "sea.guess", search, params, seed, run_id)
+
+    def tell(trial: Trial, _: int) -> None:
+        if trial.ended:
+            heard.append(trial)
+
+    return Hunt(study, search, 1, clock or FakeClock(), tell).alone(bench, params)
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "grid"])
@@ -159,7 +170,9 @@ def test_a_run_tells_each_trial_and_its_model_is_that_of_what_was_found() -> Non
     [candidate] = trained.candidates
     assert candidate.error == ""
     assert candidate.tuning.trials == 6
-    trials = [each["trial"] for each in told if each["stage"] == "tuning"]
+    every = [each["trial"] for each in told if each["stage"] == "tuning"]
+    assert [trial["state"] for trial in every][::2] == ["running"] * 6
+    trials = every[1::2]
     assert [trial["number"] for trial in trials] == list(range(6))
     json.dumps(trials)
     best = min((t for t in trials if t["state"] == "complete"), key=lambda t: t["loss"])
@@ -204,16 +217,55 @@ class Mortal(Guess):
         return super().fit(examples, params, seed)
 
 
-def test_a_search_that_was_killed_goes_on_with_the_trial_that_was_cut_off(tmp_path: Path) -> None:
-    journal, before, after = tmp_path / "searches" / "r1.journal", list[Trial](), list[Trial]()
+def test_a_search_that_was_killed_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
+    before, after = list[Trial](), list[Trial]()
     with pytest.raises(Killed):
-        tuned(SEARCH, learner=Mortal(last=14), told=before, journal=journal)
+        tuned(SEARCH, learner=Mortal(last=14), told=before, folder=tmp_path)
     learner = Guess()
-    found = tuned(SEARCH, learner=learner, told=after, journal=journal)
-    done = [trial for trial in found.trials if trial.state == "complete"]
+    found = tuned(SEARCH, learner=learner, told=after, folder=tmp_path)
+
     assert [trial.number for trial in before] == [0, 1, 2, 3, 4, 5]
-    assert len(done) == SEARCH.trials and learner.fits == 2 * (SEARCH.trials - 6)
-    assert after[0].number == 7  # 6 was cut off: its parameters are tried again first
-    assert found.loss == min(trial.loss for trial in done if trial.loss is not None)
-    assert found.own_loss == before[0].loss
-    assert not journal.exists()
+    assert learner.fits == 2 * (SEARCH.trials - 6)  # what had ended is kept
+    undisturbed = tuned(SEARCH)
+    said = [(each.number, each.loss, each.params, each.state) for each in found.trials]
+    assert said == [(e.number, e.loss, e.params, e.state) for e in undisturbed.trials]
+    assert [trial.attempt for trial in found.trials if trial.number == 6] == [2]
+
+
+def test_a_trial_that_kills_its_process_each_time_has_failed(tmp_path: Path) -> None:
+    for _ in range(3):
+        with pytest.raises(Killed):
+            tuned(SEARCH, learner=Mortal(last=1), folder=tmp_path)
+    found = tuned(SEARCH, folder=tmp_path)
+    assert (found.trials[0].number, found.trials[0].state) == (0, "failed")
+    assert "3 times" in found.trials[0].error
+    assert len(found.trials) == SEARCH.trials
+
+
+def test_a_larger_budget_goes_on_with_the_trials_that_there_are(tmp_path: Path) -> None:
+    first = tuned(SEARCH, folder=tmp_path)
+    learner = Guess()
+    more = tuned(replace(SEARCH, trials=25), learner=learner, folder=tmp_path, run_id="run-2")
+    assert more.trials[:15] == first.trials
+    assert learner.fits == 2 * 10
+    assert more.loss <= first.loss
+    again = Guess()
+    assert tuned(replace(SEARCH, trials=25), learner=again, folder=tmp_path) == more
+    assert again.fits == 0
+
+
+def test_a_line_that_was_written_in_part_is_cut_off(tmp_path: Path) -> None:
+    first = tuned(SEARCH, folder=tmp_path)
+    with (tmp_path / "sea.guess.journal").open("ab") as journal:
+        journal.write(b'{"op_code": 5, "worker')
+    assert tuned(replace(SEARCH, trials=16), folder=tmp_path).trials[:15] == first.trials
+
+
+def test_a_larger_budget_prolongs_the_way_through_a_grid() -> None:
+    space = {"bias": [-1.0, 0.0, 1.0, 2.0], "other": [1, 2, 3]}
+    grid = SearchPlan(space, trials=5, sampler="grid", pruner="none", folds=2)
+    some = tuned(grid)
+    every = tuned(replace(grid, trials=50))
+    assert [each.params for each in every.trials[:5]] == [each.params for each in some.trials]
+    assert len({tuple(each.params.items()) for each in every.trials}) == len(every.trials) == 12
+    assert (some.stopped, every.stopped) == ("trials", "grid")
