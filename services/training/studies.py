@@ -104,8 +104,8 @@ class Study:
         every = self._all()
         there = sum(one.state == TrialState.WAITING for one in every)
         more = min(waiting - there, most(self.search) - len(every))
-        for number in range(len(every), len(every) + more):
-            self._study.enqueue_trial(first_of(self.search, self._params, self._seed, number))
+        for _ in range(more):
+            self._study.enqueue_trial({})
         return there + max(0, more)
 
     def take(self, worker: str) -> optuna.Trial | None:
@@ -118,6 +118,8 @@ class Study:
                 continue
             if taken:
                 self._storage.set_trial_user_attr(trial_id, "by", [worker, self._run_id])
+                first = first_of(self.search, self._params, self._seed, waiting.number)
+                self._storage.set_trial_system_attr(trial_id, "fixed_params", first)
                 self._study.sampler = sampler(self.search, self._seed, waiting.number)
                 return optuna.Trial(self._study, trial_id)
         return None
@@ -165,7 +167,11 @@ class Study:
         }
 
     def _all(self, *states: TrialState) -> list[FrozenTrial]:
-        return self._study.get_trials(deepcopy=False, states=states or None)
+        """Within the budget: replicas that top up at the same time have one too many wait, which
+        is no one's until the budget grows.
+        """
+        found = self._study.get_trials(deepcopy=False, states=states or None)
+        return [one for one in found if one.number < most(self.search)]
 
     def _trial_id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)

@@ -269,3 +269,18 @@ def test_a_larger_budget_prolongs_the_way_through_a_grid() -> None:
     assert [each.params for each in every.trials[:5]] == [each.params for each in some.trials]
     assert len({tuple(each.params.items()) for each in every.trials}) == len(every.trials) == 12
     assert (some.stopped, every.stopped) == ("trials", "grid")
+
+
+def test_one_that_waits_beyond_the_budget_is_left_until_the_budget_grows(tmp_path: Path) -> None:
+    space = {"bias": [-1.0, 0.0, 1.0, 2.0], "other": [1, 2, 3]}
+    grid = SearchPlan(space, trials=5, sampler="grid", pruner="none", folds=2)
+    storage = storage_of(Searching(str(tmp_path)), "sea.guess")
+    study, other = (Study(storage, "sea.guess", grid, {}, 7) for _ in range(2))
+    assert study.top_up(4) == 4
+    other._study.enqueue_trial({})  # as many as if both had seen that there were four
+    other._study.enqueue_trial({})
+
+    some = tuned(grid, folder=tmp_path)
+    every = tuned(replace(grid, trials=12), folder=tmp_path)
+    assert len(some.trials) == 5
+    assert len({tuple(each.params.items()) for each in every.trials}) == 12
