@@ -16,9 +16,10 @@ HIDDEN = "***"
 # shorter than this it is no secret, and hiding it would make every other word unreadable
 SECRET_CHARACTERS_MIN = 4
 DEPTH_MAX = 6  # of nested fields; what lies deeper is shown as text
+# The id of a key (AWS_ACCESS_KEY_ID) opens nothing; a store's refusal names it.
 _NAME = re.compile(
     r"(password|passwd|passphrase|secret|jaas\.config|oauthbearer\.config|key\.pem|credentials?"
-    r"|api\.key|access\.key|(^|\.)token|(^|\.)headers)$"
+    r"|(api|access|account|sas|encryption|customer)\.key(\.base64)?|(^|\.)token|(^|\.)headers)$"
 )
 _END = r"[^\s\"'\\,;&}\])]+"
 _PATTERNS = (

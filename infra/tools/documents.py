@@ -31,6 +31,11 @@ SETTINGS_HEAD = """# Settings that all services share
 Derived from `Common` in driftloop/kit/config.py by `make generate`; not to be edited. All are read
 from the environment, once. Any other `KAFKA_…` is librdkafka's property: `KAFKA_SECURITY_PROTOCOL`
 is `security.protocol`. A service's own settings stand in its README.
+
+A place for models or archived windows that is a URL (`s3://bucket/folder`, `gs://…`, `az://…`) is
+asked with the store's usual settings: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`;
+for MinIO and its like `AWS_ENDPOINT_URL` (plain `http://…` also wants `AWS_ALLOW_HTTP=true`).
+The bucket must be there. Without a key, the role of the machine is asked for one.
 """
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from driftloop.contracts.registry_pb2_grpc import add_RegistryServicer_to_server
 from driftloop.kit.broker import Broker, Subscription
 from driftloop.kit.inbox import Inbox
 from driftloop.kit.log import logger
 from driftloop.kit.loop import LoopSpec
+from driftloop.kit.objects import Objects
 from driftloop.kit.run import App, Kit
 from services.registry import topology
 from services.registry.config import Config
@@ -28,8 +27,8 @@ log = logger(__name__)
 def build(config: Config, kit: Kit) -> App:
     inbox: Inbox[Command] = Inbox()
     shown = Shown()
-    folder = Path(config.artifacts) if config.artifacts else kit.data / "artifacts"
-    store = Store(folder, artifact_bytes_max=config.artifact_bytes_max)
+    objects = Objects(config.artifacts or str(kit.data / "artifacts"))
+    store = Store(objects, kit.data, artifact_bytes_max=config.artifact_bytes_max)
     doors = Doors(
         kit.broker, store, inbox, shown, kit.clock, answer_seconds_max=config.answer_seconds_max
     )

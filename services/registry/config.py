@@ -13,7 +13,8 @@ class Config:
 
     artifacts: str = setting(
         "",
-        why="folder of the models' bytes, to be kept as long as the log; none: in DRIFTLOOP_DATA",
+        why="folder or URL (s3://bucket/folder) of the models' bytes, to be kept as long as the "
+        "log; none: in DRIFTLOOP_DATA",
     )
     artifact_bytes_max: int = setting(
         1 << 30, at_least=1, why="largest artifact taken; 1 GiB, a model is < 1 MB"

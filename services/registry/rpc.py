@@ -141,10 +141,10 @@ class Doors(Questions):
     def Collect(self, request: CollectRequest, context: grpc.ServicerContext) -> CollectReply:
         """The fact first, then the bytes: after a crash between them only disk is lost."""
         before_ms = self._clock.ms() - request.older_than_ms
-        if request.dry_run:
-            with self._shown.reading() as ledger:
-                found = domain.garbage(ledger, before_ms, request.keep)
-        else:
+        with self._shown.reading() as ledger:
+            found = domain.garbage(ledger, before_ms, request.keep)
+        if found and not request.dry_run:
+            self._store.size(found[0].digest)  # a place that is away: before anything is said
             by = request.by or "unknown"
             found = self._ask(
                 lambda book, now_ms: book.collect(before_ms, request.keep, by=by, now_ms=now_ms)

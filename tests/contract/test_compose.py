@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 INFRA = ROOT / "infra"
 COMPOSE = yaml.safe_load((INFRA / "compose.yaml").read_text())
 DOCKERFILE = (INFRA / "Dockerfile").read_text()
-OVERLAYS = ("external", "gpu")
+OVERLAYS = ("external", "gpu", "objects")
 IMAGES = [name for name, each in COMPOSE["services"].items() if "build" in each]
 
 
@@ -231,7 +231,7 @@ def test_docker_compose_takes_the_files(overlay: str | None) -> None:
         pytest.skip("docker has no compose here")
     files = [INFRA / "compose.yaml", *([INFRA / f"compose.{overlay}.yaml"] if overlay else [])]
     words = [word for file in files for word in ("--file", str(file))]
-    environ = {**os.environ, "KAFKA_BOOTSTRAP": "broker.example:9093"}
+    environ = {**os.environ, "KAFKA_BOOTSTRAP": "broker.example:9093", "OBJECTS": "s3://b"}
 
     done = subprocess.run(
         ["docker", "compose", "--profile", "*", *words, "config", "--quiet"],

@@ -18,6 +18,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from driftloop.kit.broker import TopicSpec
 from driftloop.kit.errors import Unavailable
 from driftloop.kit.kafka import KafkaBroker
+from driftloop.kit.objects import Objects
 from infra.local import kafka as local
 from infra.local.kafka import Kafka
 from infra.local.stack import Stack
@@ -67,9 +68,12 @@ def test_an_artifact_without_room_leaves_nothing_behind_and_is_kept_once_there_i
     volume: Volume,
 ) -> None:
     folder = volume("size=256k")
-    store, ballast = Store(folder, artifact_bytes_max=1_000_000), filled(folder)
+    store, ballast = (
+        Store(Objects(str(folder)), folder, artifact_bytes_max=1_000_000),
+        filled(folder),
+    )
 
-    with pytest.raises(Unavailable, match=r"can't be kept in .*: No space left on device"):
+    with pytest.raises(Unavailable, match=r"write .*: No space left on device"):
         store.write(DIGEST, [DATA])
 
     assert [path for path in folder.rglob("*") if path.is_file()] == [ballast]

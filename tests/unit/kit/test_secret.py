@@ -96,6 +96,21 @@ def test_secrets_are_taken_from_settings_and_from_urls() -> None:
     assert "127.0.0.1:9092" not in secrets_of(settings)
 
 
+def test_the_keys_of_object_stores_are_secrets_and_their_names_are_not() -> None:
+    secret = {
+        "AWS_SECRET_ACCESS_KEY": "aws-1",
+        "AWS_SESSION_TOKEN": "aws-2",
+        "AWS_SSE_CUSTOMER_KEY_BASE64": "aws-3",
+        "AZURE_STORAGE_ACCOUNT_KEY": "azure-1",
+        "AZURE_STORAGE_SAS_KEY": "azure-2",
+        "AZURE_CLIENT_SECRET": "azure-3",
+        "GOOGLE_SERVICE_ACCOUNT_KEY": '{"private_key": "google-1"}',
+    }
+    open_ = {"AWS_ACCESS_KEY_ID": "minioadmin", "AWS_ENDPOINT_URL": "http://127.0.0.1:9000"}
+
+    assert secrets_of({**secret, **open_}) == set(secret.values())
+
+
 def test_secrets_of_headers_are_known_as_they_are_sent_and_without_their_scheme() -> None:
     secrets = secrets_of({"OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20s3cr3t%2Bkey,x=y"})
 

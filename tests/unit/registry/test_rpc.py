@@ -32,6 +32,7 @@ from driftloop.kit.clock import SystemClock
 from driftloop.kit.inbox import Inbox
 from driftloop.kit.loop import Loop, LoopSpec
 from driftloop.kit.memory import MemoryBroker
+from driftloop.kit.objects import Objects
 from services.registry import topology
 from services.registry.domain import terms
 from services.registry.handlers import INPUTS, RegistryTask, Shown
@@ -118,7 +119,7 @@ def house(tmp_path: Path) -> Iterator[House]:
         broker,
         clock,
     )
-    store = Store(tmp_path, artifact_bytes_max=1_000)
+    store = Store(Objects(str(tmp_path)), tmp_path, artifact_bytes_max=1_000)
     doors = Doors(broker, store, inbox, shown, clock, answer_seconds_max=5.0)
     server = rpc.serve([lambda s: add_RegistryServicer_to_server(doors, s)], "127.0.0.1", 0)
     stop = threading.Event()
