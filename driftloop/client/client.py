@@ -133,7 +133,8 @@ class Client(Recorded):
         columns: Sequence[str] | None = None,
         generation: int | None = None,
     ) -> pl.DataFrame:
-        """A topic's rows in the order of event time, committed ones only.
+        """A topic's rows in the order of event time, committed ones only; `.to_pandas()` makes it
+        one of pandas, where that is installed (`pip install 'driftloop[pandas]'`).
 
         `start` and `end` bound [start, end): instants (datetime, date or ISO 8601; UTC without a
         zone), or offsets (a

@@ -23,47 +23,36 @@ dependencies = ["driftloop", "numpy", "onnx"]
 py-modules = ["{module}"]
 """
 MODULE = '''\
-"""A learner for pipeline files: `learners: [{{name: mine, kind: {name}}}]`. It says each class's
-share of the rows, whatever the row: put your own fit and graph in its place.
-"""
+"""A learner, `kind: {name}`: each class's share of the rows. Put your own fit and graph here."""
 
 import numpy as np
-from onnx import TensorProto as T
-from onnx import helper as h
+from onnx import helper, numpy_helper, parser
+
+GRAPH = """<ir_version: 9, opset_import: ["": 15]>
+shares (float[n, %d] features) => (float[n, %d] probability, int64[n] label) {{
+    rows = Shape <end = 1> (features)
+    one = Constant <value = int64[1] {{1}}> ()
+    wanted = Concat <axis = 0> (rows, one)
+    probability = Expand (shares, wanted)
+    label = ArgMax <axis = 1, keepdims = 0> (probability)
+}}"""
 
 
 class {cls}:
     def fit(self, examples, params, seed):
-        """`examples`: times [n], vectors [n, k] float32 with NaN, target [n]."""
-        shares = np.bincount(examples.target.astype(int), minlength=examples.classes)
-        return Fitted((shares / shares.sum()).astype(np.float32), examples.vectors.shape[1])
-
-
-class Fitted:
-    def __init__(self, shares, width):
-        self.shares, self.width = shares, width
+        """`examples`: vectors [n, k] float32 with NaN, target [n]; gives what was learnt."""
+        counts = np.bincount(examples.target.astype(int), minlength=examples.classes)
+        self.shares, self.width = counts / counts.sum(), examples.vectors.shape[1]
+        return self
 
     def answers(self, vectors):
-        return np.tile(self.shares.astype(np.float64), (len(vectors), 1))
+        return np.tile(self.shares, (len(vectors), 1))
 
     def onnx(self, metadata):
-        """Input `features`, outputs `probability`, `label`; same state, same bytes."""
-        nodes = [
-            h.make_node("Shape", ["features"], ["shape"], end=1),
-            h.make_node("Concat", ["shape", "one"], ["wanted"], axis=0),
-            h.make_node("Expand", ["shares", "wanted"], ["probability"]),
-            h.make_node("ArgMax", ["probability"], ["label"], axis=1, keepdims=0),
-        ]
-        features = h.make_tensor_value_info("features", T.FLOAT, [None, self.width])
-        said = h.make_tensor_value_info("probability", T.FLOAT, [None, len(self.shares)])
-        label = h.make_tensor_value_info("label", T.INT64, [None])
-        kept = [
-            h.make_tensor("shares", T.FLOAT, [1, len(self.shares)], self.shares),
-            h.make_tensor("one", T.INT64, [1], [1]),
-        ]
-        graph = h.make_graph(nodes, "{name}", [features], [said, label], kept)
-        model = h.make_model(graph, opset_imports=[h.make_opsetid("", 15)], ir_version=9)
-        h.set_model_props(model, dict(metadata))
+        model = parser.parse_model(GRAPH % (self.width, len(self.shares)))
+        shares = self.shares[None].astype(np.float32)
+        model.graph.initializer.append(numpy_helper.from_array(shares, "shares"))
+        helper.set_model_props(model, dict(metadata))
         return model.SerializeToString(deterministic=True)
 '''
 TEST = '''\

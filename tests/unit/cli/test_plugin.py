@@ -33,6 +33,7 @@ def loaded(path: Path) -> ModuleType:
 def test_what_is_begun_learns_and_exports_in_under_thirty_lines_of_its_own(tmp_path: Path) -> None:
     assert new(tmp_path, "learner", "my-shares").exit_code == 0
     [path] = (tmp_path / "my-shares").glob("driftloop_*.py")
+    assert len([line for line in path.read_text().splitlines() if line.strip()]) < 30
     rng = np.random.default_rng(2)
     vectors = rng.normal(size=(300, 3)).astype(np.float32)
     vectors[0, 0] = np.nan
