@@ -244,13 +244,24 @@ def _die_with_parent(lifeline: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent decides
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    threading.Thread(target=_watch, args=(lifeline,), name="lifeline", daemon=True).start()
+    end_with(lifeline)
 
 
-def _watch(lifeline: Connection) -> None:
+def end_with(lifeline: Connection, last: Callable[[], None] | None = None) -> None:
+    """From now on this process is killed when the other end of `lifeline` is closed, as a death
+    closes it; `last` is done first. For processes that a child starts of its own: they hang on it
+    as it hangs on us.
+    """
+    of = (lifeline, last)
+    threading.Thread(target=_watch, args=of, name="lifeline", daemon=True).start()
+
+
+def _watch(lifeline: Connection, last: Callable[[], None] | None) -> None:
     try:
         lifeline.recv_bytes()
     except (EOFError, OSError):
+        if last is not None:
+            last()
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -261,8 +272,7 @@ def _limit(limits: Limits) -> None:
     signal.setitimer(signal.ITIMER_REAL, limits.seconds_max)
     cpu_s = math.ceil(limits.seconds_max * (os.cpu_count() or 1)) + 1
     _lower(resource.RLIMIT_CPU, cpu_s)
-    if sys.platform == "linux":  # macOS enforces neither RLIMIT_DATA nor RLIMIT_AS
-        _lower(resource.RLIMIT_DATA, _data_bytes() + limits.memory_mb_max * _MB)
+    limit_memory(limits.memory_mb_max * _MB)
     if limits.nice:
         os.nice(limits.nice)
     go_first()
@@ -273,6 +283,20 @@ def go_first(score: Path = OWN_SCORE) -> None:
     macOS has none: the work is done all the same."""
     with suppress(OSError):
         score.write_text(str(max(OOM_SCORE, int(score.read_text()))))
+
+
+def memory_left() -> int | None:
+    """Bytes of data that this process may still take; None where it has no limit."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    if soft == resource.RLIM_INFINITY or sys.platform != "linux":
+        return None
+    return max(0, soft - _data_bytes())
+
+
+def limit_memory(bytes_max: int) -> None:
+    """What this process may take from now on, beyond what it has."""
+    if sys.platform == "linux":  # macOS enforces neither RLIMIT_DATA nor RLIMIT_AS
+        _lower(resource.RLIMIT_DATA, _data_bytes() + bytes_max)
 
 
 def _lower(kind: int, value: int) -> None:

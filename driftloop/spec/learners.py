@@ -155,7 +155,10 @@ RIVER: Mapping[str, Estimator] = {
 TORCH: Mapping[str, Estimator] = {
     "MLP": Estimator(
         (*CLASSES, "regression"),
-        _words("hidden_layer_sizes epochs batch_size learning_rate weight_decay activation"),
+        _words(
+            "hidden_layer_sizes epochs batch_size learning_rate weight_decay activation "
+            "workers device"
+        ),
     )
 }
 ESTIMATORS: Mapping[str, Mapping[str, Estimator]] = {  # by the kind of a learner

@@ -49,6 +49,7 @@ CALLS: Sequence[Call] = (
 ENVIRON_ROOMS = (
     r"driftloop\.kit(\.(config|run|log|probe))?|driftloop\.client\.addresses|infra\..*|tests\..*"
     r"|services\.monitor\.live.*"
+    r"|services\.training\.learners\.ddp_(start|rank)"  # torchrun speaks by it alone
 )
 BROAD_ROOMS = r"driftloop\.kit\.(run|loop|loops|child|rpc|trace\.otel)|infra\..*"
 MODULE_STATE = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
