@@ -43,7 +43,7 @@ check: setup  ## format, lint, types, and that what is derived is fresh
 
 test: setup  ## unit, contract, integration (a real Kafka from wheels), and the loop end to end on a small stream
 	@$(PY) -m pytest -q -n 2 tests/unit
-	@$(PY) -m pytest -q -n 3 --dist loadgroup -m "not soak and not bench and not gpu" tests/e2e tests/integration tests/contract
+	@$(PY) -m pytest -q -n 2 --dist loadgroup -m "not soak and not bench and not gpu" tests/e2e tests/integration tests/contract
 
 test-soak: setup  ## the long forms: every process killed many times, pairs of kills, Kafka paused for 30 s, a full disk
 	@$(PY) -m pytest -m soak tests
