@@ -52,7 +52,7 @@ class WithChildren(House):
 
     def ended(self, name: str) -> ModelTrained:
         self.run(request(name))
-        eventually(lambda: self.looked(name))
+        eventually(lambda: self.looked(name), within_s=30)
         return self.trained()[-1]
 
     def looked(self, name: str) -> bool:
