@@ -1,7 +1,10 @@
 """Imports every module of an image's own code, while it is built: what a lock lacks, or a system
 library that is missing, ends the build and not the first training.
 
-    python -m infra.compose.imports services.serving [module to leave out ...]
+    python -m infra.compose.imports services.serving [what to do without ...]
+
+What is done without is a module of our own, or a library of an extra: what needs one that isn't
+installed is then left out.
 """
 
 from __future__ import annotations
@@ -16,7 +19,15 @@ def main(arguments: Sequence[str]) -> None:
     package, *without = arguments
     for name in modules(package):
         if name not in without:
-            importlib.import_module(name)
+            _imported(name, without)
+
+
+def _imported(name: str, without: Sequence[str]) -> None:
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name not in without:
+            raise
 
 
 def modules(package: str) -> Iterator[str]:
