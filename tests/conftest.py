@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,13 @@ class ByStack(LoadScopeScheduling):  # type: ignore[misc]
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        path = nodeid.split("::", 1)[0]
-        return "stack" if STACK.search((ROOT / path).read_text()) else path
+        return scope(nodeid.split("::", 1)[0])
+
+
+@cache
+def scope(path: str) -> str:
+    """Of a file, which each of its tests asks for."""
+    return "stack" if STACK.search((ROOT / path).read_text()) else path
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByStack | None:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from driftloop.cli.show import Json, PipelineName, as_json, client
+from driftloop.cli.show import Json, PipelineName, as_json, client, tell
 from driftloop.mlflow import exchange
-from driftloop.mlflow.beside import Beside
+from driftloop.mlflow.beside import beside
 
 Tracking = Annotated[
     str,
@@ -40,15 +40,13 @@ def import_mlflow(
 ) -> None:
     """Enter a model of MLflow's in the ONNX flavour: the gate judges it on the newest labelled
     rows, as it does with `models add`."""
-    with Beside(tracking_uri) as mlflow:
+    with beside(tracking_uri) as mlflow:
         found = exchange.take(client(ctx), mlflow, uri, pipeline, note, tracking_uri)
-    if as_program:
-        as_json(found)
-        return
-    typer.echo(
+    text = (
         f"{found.source} is asked for by request {found.request_id}; `driftloop explain "
         f"{found.pipeline}` tells what the gate says"
     )
+    tell(as_program, asdict(found), text)
 
 
 @exports.command("mlflow")
@@ -63,7 +61,7 @@ def export_mlflow(
 ) -> None:
     """Write runs, candidates, versions and aliases to MLflow. Again is no harm: only what is new
     or has changed is written."""
-    with Beside(tracking_uri) as mlflow:
+    with beside(tracking_uri) as mlflow:
         found = exchange.export(client(ctx), mlflow, pipeline, name or pipeline)
     if as_program:
         as_json(asdict(found))

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from driftloop.cli.show import Json, PipelineName, as_json, client, console, table, wall
+from driftloop.cli.show import Json, PipelineName, as_json, client, console, table, tell, wall
 from driftloop.client import Refused
 
 Reason = Annotated[str, typer.Option(help="kept with it, for whoever asks later")]
@@ -59,10 +59,8 @@ def listed(
 
 def _add(ctx: typer.Context, pipeline: str, path: Path, note: str, as_program: bool) -> None:
     request_id = client(ctx).add_model(pipeline, path, note)
-    if as_program:
-        as_json({"request_id": request_id})
-        return
-    typer.echo(f"request {request_id}; `driftloop explain {pipeline}` tells what the gate says")
+    text = f"request {request_id}; `driftloop explain {pipeline}` tells what the gate says"
+    tell(as_program, {"request_id": request_id}, text)
 
 
 def _list(ctx: typer.Context, pipeline: str, where: str, as_program: bool) -> None:
@@ -313,10 +311,8 @@ def retrain(
 ) -> None:
     """Ask for a retrain now, on all rows or on those of a span of event time."""
     request = client(ctx).retrain(pipeline, reason, start, end)
-    if as_program:
-        as_json({"request_id": request})
-        return
-    typer.echo(f"asked: {request}; `driftloop explain {pipeline}` tells what comes of it")
+    text = f"asked: {request}; `driftloop explain {pipeline}` tells what comes of it"
+    tell(as_program, {"request_id": request}, text)
 
 
 def explain(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from driftloop.cli.show import Json, as_json, client, console, table, wall
+from driftloop.cli.show import Json, as_json, client, console, table, tell, wall
 from driftloop.client import Refused
 from driftloop.client.plain import Plain
 from driftloop.client.status import run_row
@@ -45,17 +45,13 @@ def runs(
             _show(ctx, run_id, html, as_program)
         case ["cancel", run_id]:
             client(ctx).cancel(run_id)
-            _said(as_program, {"cancelled": run_id}, f"{run_id} is cancelled")
+            tell(as_program, {"cancelled": run_id}, f"{run_id} is cancelled")
         case ["retry", run_id]:
             request = client(ctx).retry(run_id)
             text = f"asked: {request}; `driftloop explain` tells what comes of it"
-            _said(as_program, {"request_id": request}, text)
+            tell(as_program, {"request_id": request}, text)
         case _:
             raise Refused(f"runs {' '.join(words)}: wanted {WORDS}")
-
-
-def _said(as_program: bool, found: Mapping[str, str], text: str) -> None:
-    as_json(found) if as_program else typer.echo(text)
 
 
 def _list(ctx: typer.Context, pipeline: str, newest: int, where: str, as_program: bool) -> None:

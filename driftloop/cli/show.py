@@ -59,6 +59,11 @@ def said(error: DriftloopError) -> str:
     return redacted(str(error))
 
 
+def tell(as_program: bool, found: Mapping[str, object], text: str) -> None:
+    """One fact: JSON for a program, else a line."""
+    as_json(found) if as_program else typer.echo(text)
+
+
 def console() -> Console:
     """As wide as the terminal; 160 columns where there is none, so that a pipe loses nothing."""
     found = Console()

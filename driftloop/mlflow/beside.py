@@ -6,9 +6,10 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 from driftloop.client.addresses import environment, installed_beside
@@ -43,36 +44,37 @@ def python() -> Path:
     return found
 
 
-class Beside:
-    """A conversation with MLflow at `uri`; a context."""
-
-    def __init__(self, uri: str) -> None:
-        if not uri:
-            raise Refused("where is MLflow? Say it by --tracking-uri or MLFLOW_TRACKING_URI")
-        self._python, self._uri = python(), uri
-
-    def __enter__(self) -> Beside:
-        self._said: IO[str] = tempfile.TemporaryFile("w+", errors="replace")
-        self._process = subprocess.Popen(
-            [str(self._python), "-P", str(PROGRAM)],
-            env=environment({**ALWAYS, "MLFLOW_TRACKING_URI": self._uri}, UNLESS_SAID),
+@contextmanager
+def beside(uri: str) -> Iterator[Beside]:
+    """A conversation with MLflow at `uri`. Refused: no address, or no client here."""
+    if not uri:
+        raise Refused("where is MLflow? Say it by --tracking-uri or MLFLOW_TRACKING_URI")
+    place = python()
+    with tempfile.TemporaryFile("w+", errors="replace") as said:
+        process = subprocess.Popen(
+            [str(place), "-P", str(PROGRAM)],
+            env=environment({**ALWAYS, "MLFLOW_TRACKING_URI": uri}, UNLESS_SAID),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._said,
+            stderr=said,
             text=True,
         )
-        return self
+        try:
+            yield Beside(uri, place, process, said)
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            process.communicate(timeout=END_S)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+
+class Beside:
+    """The process, while it can be asked."""
+
+    def __init__(
+        self, uri: str, python: Path, process: subprocess.Popen[str], said: IO[str]
     ) -> None:
-        if error is not None:
-            self._process.kill()
-        self._process.communicate(timeout=END_S)
-        self._said.close()
+        self._uri, self._python, self._process, self._said = uri, python, process, said
 
     def ask(self, do: str, **said: Any) -> Any:
         """What MLflow gives. Refused: it won't, and why. Unavailable: it can't now."""

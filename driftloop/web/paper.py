@@ -58,6 +58,18 @@ def paper(
     """The whole file. `lines`: name → a value for each of `times_s`, drawn where a part has the
     element `plot()`, none: no chart; `marks_s`: dashed lines.
     """
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{escape(title)}</title><style>{(PLOT / 'uPlot.min.css').read_text('utf-8')}"
+        f"{STYLE}</style><body><h1>{escape(title)}</h1>{''.join(parts)}"
+        f"{_drawn(lines, times_s, marks_s) if lines else ''}</body></html>\n"
+    )
+
+
+def _drawn(
+    lines: Mapping[str, Sequence[float | None]], times_s: Sequence[float], marks_s: Sequence[float]
+) -> str:
     figures = {
         "columns": [times_s, *lines.values()],
         "names": list(lines),
@@ -66,16 +78,9 @@ def paper(
     }
     library = (PLOT / "uPlot.esm.js").read_text("utf-8").rpartition("export {")[0]
     data = json.dumps(figures).replace("<", "\\u003c")
-    drawn = (
+    return (
         f'<script type="application/json" id="figures">{data}</script>'
         f'<script type="module">{library}{DRAW}</script>'
-    )
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{escape(title)}</title><style>{(PLOT / 'uPlot.min.css').read_text('utf-8')}"
-        f"{STYLE}</style><body><h1>{escape(title)}</h1>{''.join(parts)}"
-        f"{drawn if lines else ''}</body></html>\n"
     )
 
 

@@ -11,8 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import optuna
@@ -35,7 +34,7 @@ ARRAYS = ("times", "vectors", "target", "weights")
 
 
 class Crew:
-    """Workers here; as a context, since they and their rows must be gone in the end."""
+    """Workers here. Close it: they and their rows must be gone in the end."""
 
     def __init__(
         self, place: Searching, count: int, argument: Mapping[str, Any], examples: Examples
@@ -53,15 +52,7 @@ class Crew:
         self._beats: dict[int, tuple[tuple[str, int, int], float]] = {}
         written(examples, self._rows)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._children.close()
         shutil.rmtree(self._rows, ignore_errors=True)
 

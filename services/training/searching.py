@@ -9,6 +9,7 @@ needs no search.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from services.training.crew import Crew, attempt
 from services.training.kinds import kind_of
 from services.training.plan import LearnerPlan, Searching, SearchPlan
 from services.training.studies import Study, storage_of
-from services.training.tuning import Bench, Trial, Tuned, best, most
+from services.training.tuning import ENDED, Bench, Trial, Tuned, best, most
 
 Tell = Callable[[Trial, int], None]  # a trial's news, and how many have ended by then
 POLL_S = 0.1  # of a journal; a trial takes longer
@@ -61,7 +62,7 @@ def searched(
         "place": place, "study": subject.study, "search": search, "run_id": subject.run_id,
         "kind": learner.kind, "params": dict(learner.params), "seed": learner.seed,
     }  # fmt: skip
-    with Crew(place, workers, argument, subject.examples) as crew:
+    with closing(Crew(place, workers, argument, subject.examples)) as crew:
         return hunt.together(crew, learner.params, shared=bool(place.url))
 
 
@@ -156,5 +157,4 @@ class Hunt:
 
     def _say(self, trial: Trial) -> None:
         self._told[trial.number] = (trial.state, trial.attempt)
-        self._tell(trial, sum(state in ("complete", "pruned", "failed")
-                              for state, _ in self._told.values()))  # fmt: skip
+        self._tell(trial, sum(state in ENDED for state, _ in self._told.values()))

@@ -170,8 +170,11 @@ class Study:
         """Within the budget: replicas that top up at the same time have one too many wait, which
         is no one's until the budget grows.
         """
-        found = self._study.get_trials(deepcopy=False, states=states or None)
-        return [one for one in found if one.number < most(self.search)]
+        found, end = (
+            self._study.get_trials(deepcopy=False, states=states or None),
+            most(self.search),
+        )
+        return [one for one in found if one.number < end]
 
     def _trial_id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)

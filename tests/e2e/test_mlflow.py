@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from driftloop.cli.app import app
-from driftloop.mlflow.beside import Beside
+from driftloop.mlflow.beside import beside
 from infra.tools import peers
 from tests.e2e.conftest import Looped
 from tests.support import mlflow
@@ -85,7 +85,7 @@ def told(result: Result) -> Any:
 
 def there(uri: str, stream: str) -> Any:
     """What is in MLflow, by the keys that we gave it."""
-    with Beside(uri) as asked:
+    with beside(uri) as asked:
         return asked.ask("known", name=stream, pipeline=stream)
 
 

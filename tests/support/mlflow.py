@@ -19,6 +19,7 @@ from infra.local.places import VAR
 from infra.local.process import Process
 from infra.tools import peers
 from tests.support.eventually import eventually
+from tests.support.process import beside
 
 NAME = "mlflow-server"
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
@@ -67,14 +68,10 @@ def running(folder: Path) -> Iterator[Server]:
         *("--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/runs.db"),
         *("--artifacts-destination", str(folder / "artifacts")),
     ]
-    process = Process(command, folder / "mlflow.log", _environ(), folder)
-    try:
+    with beside(command, folder / "mlflow.log", _environ()) as process:
         server = Server(f"http://{ports.HOST}:{port}", process, folder)
         eventually(server.answers, within_s=60, every_s=0.3)
         yield server
-    finally:
-        process.terminate()
-        process.wait(10.0)
 
 
 def python() -> Path:

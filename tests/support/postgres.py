@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from infra.local import ports
-from infra.local.process import Process
 from tests.support.eventually import eventually
+from tests.support.process import beside
+from tests.support.prometheus import excused
 
 USER = "postgres"  # it refuses to run as root
 
@@ -23,7 +22,7 @@ def running(folder: Path) -> Iterator[str]:
     """Its URL for SQLAlchemy, while it runs."""
     initdb, server = shutil.which("initdb"), shutil.which("postgres")
     if initdb is None or server is None:
-        pytest.skip("no PostgreSQL here")
+        excused("no PostgreSQL here", os.environ)
     [port], data = ports.free(1), folder / "postgres"
     data.mkdir(parents=True)
     before: tuple[str, ...] = ()
@@ -41,15 +40,11 @@ def running(folder: Path) -> Iterator[str]:
         *before, server, "-D", str(data), "-p", str(port), "-h", ports.HOST, "-k", "",
         "-c", "fsync=off",
     ]  # fmt: skip
-    process = Process(command, folder / "postgres.log", dict(os.environ), folder)
+    with beside(command, folder / "postgres.log", os.environ) as process:
 
-    def listens() -> bool:
-        assert process.ended() is None, process.tail()
-        return "ready to accept connections" in process.tail()
+        def listens() -> bool:
+            assert process.ended() is None, process.tail()
+            return "ready to accept connections" in process.tail()
 
-    try:
         eventually(listens, within_s=30, every_s=0.2)
         yield f"postgresql+pg8000://{USER}@{ports.HOST}:{port}/postgres"
-    finally:
-        process.terminate()
-        process.wait(10.0)

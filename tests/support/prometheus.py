@@ -26,6 +26,7 @@ from infra.local import ports
 from infra.local.process import Process
 from infra.tools import prometheus
 from tests.support.eventually import eventually
+from tests.support.process import beside
 
 ANSWER_S = 10.0
 
@@ -99,14 +100,10 @@ def running(config: Path, folder: Path) -> Iterator[Server]:
     """A server with `config`; data and log go to `folder`."""
     [port] = ports.free(1)
     command = tools().serving(config, folder / "data", port)
-    process = Process(command, folder / "prometheus.log", dict(os.environ), folder)
-    try:
+    with beside(command, folder / "prometheus.log", os.environ) as process:
         server = Server(port, process)
         eventually(server.answers, within_s=30)
         yield server
-    finally:
-        process.terminate()
-        process.wait(10.0)
 
 
 def config(folder: Path, targets: Mapping[str, str]) -> Path:
