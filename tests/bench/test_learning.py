@@ -42,11 +42,13 @@ ONLINE = ("LogisticRegression", "GaussianNB", "HoeffdingTreeClassifier",
 def test_the_loop_is_never_much_worse_than_the_best_single_strategy() -> None:
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
         told = [one for each in pool.map(measured, streams.names()) for one in each]
+        unseen = [one for each in pool.map(measured, streams.UNSEEN) for one in each]
         exported = list(pool.map(export, ONLINE))
     reading = OUT / "reading.json"
     rates = json.loads(reading.read_text()) if reading.exists() else {}
     figures = {
         "streams": told,
+        "unseen": unseen,
         "export": exported,
         "rebuild": rebuilt(),
         "read_rows_per_s": rates.get("read_rows_per_s"),
